@@ -1,0 +1,74 @@
+#include "base/alloc.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef WP_ALLOC_FAULTS
+static _Atomic uint64_t made;
+static _Atomic uint64_t fail_at;
+
+static bool must_fail(void)
+{
+    uint64_t n = atomic_fetch_add(&made, 1) + 1;
+    return n == atomic_load(&fail_at);
+}
+
+void wp_alloc_fail_after(uint64_t n)
+{
+    atomic_store(&fail_at, n == 0 ? 0 : atomic_load(&made) + n);
+}
+
+uint64_t wp_alloc_count(void)
+{
+    return atomic_load(&made);
+}
+#else
+static inline bool must_fail(void)
+{
+    return false;
+}
+
+void wp_alloc_fail_after(uint64_t n)
+{
+    (void)n;
+}
+
+uint64_t wp_alloc_count(void)
+{
+    return 0;
+}
+#endif
+
+void *wp_alloc(size_t size)
+{
+    return must_fail() ? NULL : calloc(1, size == 0 ? 1 : size);
+}
+
+void *wp_realloc(void *ptr, size_t size)
+{
+    return must_fail() ? NULL : realloc(ptr, size == 0 ? 1 : size);
+}
+
+void wp_free(void *ptr)
+{
+    free(ptr);
+}
+
+void *wp_alloc_or_die(size_t size)
+{
+    void *ptr = calloc(1, size == 0 ? 1 : size);
+    if (ptr == NULL) {
+        fputs("warmpath: out of memory at start-up\n", stderr);
+        abort();
+    }
+    return ptr;
+}
+
+char *wp_strdup_or_die(const char *text)
+{
+    size_t len = strlen(text) + 1;
+    return memcpy(wp_alloc_or_die(len), text, len);
+}

@@ -1,0 +1,22 @@
+// The one door to malloc, so that tests can fail the n-th allocation (WP_ALLOC_FAULTS builds).
+#ifndef WP_BASE_ALLOC_H
+#define WP_BASE_ALLOC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// NULL on failure. Sizes in bytes; alloc returns zeroed memory.
+void *wp_alloc(size_t size);
+void *wp_realloc(void *ptr, size_t size);
+void wp_free(void *ptr);
+// For start-up only, where there is nothing to answer to: prints and aborts instead of NULL.
+void *wp_alloc_or_die(size_t size);
+char *wp_strdup_or_die(const char *text);
+
+// Fails the n-th allocation from now (1 = the next); 0 switches it off. No effect in builds
+// without WP_ALLOC_FAULTS. Counts over all threads.
+void wp_alloc_fail_after(uint64_t n);
+// Allocations made since start (0 in builds without WP_ALLOC_FAULTS).
+uint64_t wp_alloc_count(void);
+
+#endif

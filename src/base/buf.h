@@ -1,0 +1,46 @@
+// Growable bytes with a maximum named at creation. Appending past the maximum, or without
+// memory, sets `failed` once and for all; callers append freely and ask wp_buf_ok at the end.
+#ifndef WP_BASE_BUF_H
+#define WP_BASE_BUF_H
+
+#include "base/check.h"
+#include "base/view.h"
+
+struct wp_buf {
+    char *ptr;
+    size_t len;
+    size_t capacity;
+    size_t max; // bytes; appending beyond it fails
+    bool failed;
+};
+
+static inline struct wp_buf wp_buf_make(size_t max)
+{
+    return (struct wp_buf){.max = max};
+}
+// Frees the bytes and returns to the state after make (same maximum).
+void wp_buf_free(struct wp_buf *buf);
+// Keeps the capacity, forgets the content and the failure.
+void wp_buf_clear(struct wp_buf *buf);
+
+// Room for `more` further bytes; false if that passes the maximum or memory is short.
+bool wp_buf_reserve(struct wp_buf *buf, size_t more);
+void wp_buf_append(struct wp_buf *buf, wp_view v);
+void wp_buf_append_char(struct wp_buf *buf, char c);
+void wp_buf_append_cstring(struct wp_buf *buf, const char *text);
+void wp_buf_append_u64(struct wp_buf *buf, uint64_t value);
+void wp_buf_printf(struct wp_buf *buf, const char *format, ...) WP_PRINTF(2, 3);
+// Drops the first `count` bytes (moves the rest down).
+void wp_buf_consume(struct wp_buf *buf, size_t count);
+
+static inline bool wp_buf_ok(const struct wp_buf *buf)
+{
+    return !buf->failed;
+}
+// Valid until the buffer changes.
+static inline wp_view wp_buf_view(const struct wp_buf *buf)
+{
+    return wp_view_make(buf->ptr, buf->len);
+}
+
+#endif

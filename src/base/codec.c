@@ -1,0 +1,222 @@
+#include "base/codec.h"
+
+#include <pthread.h>
+
+static const char LOWER_HEX[] = "0123456789abcdef";
+static const char UPPER_HEX[] = "0123456789ABCDEF";
+
+void wp_hex_encode(const void *bytes, size_t len, char *out)
+{
+    const unsigned char *in = bytes;
+    for (size_t i = 0; i < len; i++) {
+        *out++ = LOWER_HEX[in[i] >> 4];
+        *out++ = LOWER_HEX[in[i] & 15];
+    }
+    *out = '\0';
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+bool wp_hex_decode(wp_view hex, void *out, size_t out_len)
+{
+    unsigned char *bytes = out;
+    if (hex.len != out_len * 2)
+        return false;
+    for (size_t i = 0; i < out_len; i++) {
+        int high = hex_digit(hex.ptr[2 * i]), low = hex_digit(hex.ptr[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return false;
+        bytes[i] = (unsigned char)(high << 4 | low);
+    }
+    return true;
+}
+
+static const char BASE64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+void wp_base64_append(struct wp_buf *buf, wp_view bytes)
+{
+    if (!wp_buf_reserve(buf, wp_base64_encoded_len(bytes.len)))
+        return;
+    const unsigned char *in = (const unsigned char *)bytes.ptr;
+    char *out = buf->ptr + buf->len;
+    size_t i = 0;
+    for (; i + 3 <= bytes.len; i += 3) {
+        uint32_t v = (uint32_t)in[i] << 16 | (uint32_t)in[i + 1] << 8 | in[i + 2];
+        *out++ = BASE64[v >> 18];
+        *out++ = BASE64[v >> 12 & 63];
+        *out++ = BASE64[v >> 6 & 63];
+        *out++ = BASE64[v & 63];
+    }
+    size_t rest = bytes.len - i;
+    if (rest > 0) {
+        uint32_t v = (uint32_t)in[i] << 16 | (rest == 2 ? (uint32_t)in[i + 1] << 8 : 0);
+        *out++ = BASE64[v >> 18];
+        *out++ = BASE64[v >> 12 & 63];
+        *out++ = rest == 2 ? BASE64[v >> 6 & 63] : '=';
+        *out++ = '=';
+    }
+    buf->len = (size_t)(out - buf->ptr);
+}
+
+// 0-63, or 255 for characters outside the alphabet.
+static uint8_t base64_value[256];
+static uint32_t crc_table[8][256];
+static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
+
+static void build_tables(void)
+{
+    memset(base64_value, 255, sizeof(base64_value));
+    for (uint8_t i = 0; i < 64; i++)
+        base64_value[(unsigned char)BASE64[i]] = i;
+    for (uint32_t i = 0; i < 256; i++) {
+        uint32_t crc = i;
+        for (int bit = 0; bit < 8; bit++)
+            crc = (crc >> 1) ^ (crc & 1 ? 0xEDB88320u : 0);
+        crc_table[0][i] = crc;
+    }
+    for (uint32_t i = 0; i < 256; i++)
+        for (int slice = 1; slice < 8; slice++)
+            crc_table[slice][i] =
+                (crc_table[slice - 1][i] >> 8) ^ crc_table[0][crc_table[slice - 1][i] & 255];
+}
+
+bool wp_base64_decode(wp_view text, void *out, size_t *out_len)
+{
+    pthread_once(&tables_once, build_tables);
+    if (text.len % 4 != 0)
+        return false;
+    size_t padding = 0;
+    while (padding < 2 && padding < text.len && text.ptr[text.len - 1 - padding] == '=')
+        padding++;
+    unsigned char *to = out;
+    const unsigned char *in = (const unsigned char *)text.ptr;
+    for (size_t i = 0; i < text.len; i += 4) {
+        bool last = i + 4 == text.len;
+        uint8_t a = base64_value[in[i]], b = base64_value[in[i + 1]];
+        uint8_t c = last && padding == 2 ? 0 : base64_value[in[i + 2]];
+        uint8_t d = last && padding > 0 ? 0 : base64_value[in[i + 3]];
+        if ((a | b | c | d) > 63)
+            return false;
+        uint32_t v = (uint32_t)a << 18 | (uint32_t)b << 12 | (uint32_t)c << 6 | d;
+        *to++ = (unsigned char)(v >> 16);
+        if (!last || padding < 2)
+            *to++ = (unsigned char)(v >> 8);
+        if (!last || padding < 1)
+            *to++ = (unsigned char)v;
+    }
+    *out_len = (size_t)(to - (unsigned char *)out);
+    return true;
+}
+
+static bool is_unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
+void wp_percent_append(struct wp_buf *buf, wp_view text, bool keep_slash)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        if (is_unreserved((char)c) || (keep_slash && c == '/')) {
+            wp_buf_append_char(buf, (char)c);
+            continue;
+        }
+        char escape[3] = {'%', UPPER_HEX[c >> 4], UPPER_HEX[c & 15]};
+        wp_buf_append(buf, wp_view_make(escape, sizeof(escape)));
+    }
+}
+
+bool wp_percent_decode(wp_view text, char *out, size_t *out_len)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] != '%') {
+            out[at++] = text.ptr[i];
+            continue;
+        }
+        int high = i + 2 < text.len ? hex_digit(text.ptr[i + 1]) : -1;
+        int low = i + 2 < text.len ? hex_digit(text.ptr[i + 2]) : -1;
+        if (high < 0 || low < 0)
+            return false;
+        out[at++] = (char)(high << 4 | low);
+        i += 2;
+    }
+    *out_len = at;
+    return true;
+}
+
+uint32_t wp_crc32(uint32_t crc, wp_view bytes)
+{
+    pthread_once(&tables_once, build_tables);
+    const unsigned char *in = (const unsigned char *)bytes.ptr;
+    size_t len = bytes.len;
+    crc = ~crc;
+    for (; len >= 8; len -= 8, in += 8) {
+        uint32_t low, high;
+        memcpy(&low, in, 4);
+        memcpy(&high, in + 4, 4);
+        low ^= crc;
+        crc = crc_table[7][low & 255] ^ crc_table[6][low >> 8 & 255] ^
+              crc_table[5][low >> 16 & 255] ^ crc_table[4][low >> 24] ^ crc_table[3][high & 255] ^
+              crc_table[2][high >> 8 & 255] ^ crc_table[1][high >> 16 & 255] ^
+              crc_table[0][high >> 24];
+    }
+    while (len-- > 0)
+        crc = (crc >> 8) ^ crc_table[0][(crc ^ *in++) & 255];
+    return ~crc;
+}
+
+// Length of the sequence at `in` (1-4), or 0 when it is not well-formed (RFC 3629).
+static size_t utf8_sequence(const unsigned char *in, size_t len)
+{
+    static const struct {
+        unsigned char low, high, size, second_low, second_high;
+    } rows[] = {
+        {0xC2, 0xDF, 2, 0x80, 0xBF}, {0xE0, 0xE0, 3, 0xA0, 0xBF}, {0xE1, 0xEC, 3, 0x80, 0xBF},
+        {0xED, 0xED, 3, 0x80, 0x9F}, {0xEE, 0xEF, 3, 0x80, 0xBF}, {0xF0, 0xF0, 4, 0x90, 0xBF},
+        {0xF1, 0xF3, 4, 0x80, 0xBF}, {0xF4, 0xF4, 4, 0x80, 0x8F},
+    };
+    if (in[0] < 0x80)
+        return 1;
+    for (size_t row = 0; row < sizeof(rows) / sizeof(rows[0]); row++) {
+        if (in[0] < rows[row].low || in[0] > rows[row].high)
+            continue;
+        if (len < rows[row].size || in[1] < rows[row].second_low || in[1] > rows[row].second_high)
+            return 0;
+        for (size_t i = 2; i < rows[row].size; i++)
+            if ((in[i] & 0xC0) != 0x80)
+                return 0;
+        return rows[row].size;
+    }
+    return 0;
+}
+
+bool wp_utf8_valid(wp_view text)
+{
+    const unsigned char *in = (const unsigned char *)text.ptr;
+    size_t left = text.len;
+    while (left > 0) {
+        uint64_t word;
+        if (left >= 8 && (memcpy(&word, in, 8), (word & 0x8080808080808080u) == 0)) {
+            in += 8;
+            left -= 8;
+            continue;
+        }
+        size_t size = utf8_sequence(in, left);
+        if (size == 0)
+            return false;
+        in += size;
+        left -= size;
+    }
+    return true;
+}

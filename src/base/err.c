@@ -1,0 +1,14 @@
+#include "base/err.h"
+
+static const struct wp_err_info table[WP_ERR_COUNT] = {
+#define X(name, status, retry, type, sentence) \
+    [WP_ERR_##name] = {#name, status, WP_RETRY_##retry, type, sentence},
+    WP_ERRORS(X)
+#undef X
+};
+
+const struct wp_err_info *wp_err_info(enum wp_err err)
+{
+    WP_CHECK((unsigned)err < WP_ERR_COUNT);
+    return &table[err];
+}

@@ -1,0 +1,78 @@
+// Strings as (pointer, length) by value. A view owns nothing and need not end in NUL; each
+// function that returns one says how long it lives.
+#ifndef WP_BASE_VIEW_H
+#define WP_BASE_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef struct wp_view {
+    const char *ptr; // may be NULL only when len is 0
+    size_t len;      // bytes
+} wp_view;
+
+// A view of a string literal, usable in initialisers.
+#define WP_VIEW(literal) ((wp_view){(literal), sizeof(literal) - 1})
+// For printf's "%.*s".
+#define WP_VIEW_ARG(v) ((int)(v).len), ((v).len ? (v).ptr : "")
+
+static inline wp_view wp_view_make(const char *ptr, size_t len)
+{
+    return (wp_view){ptr, len};
+}
+
+// NULL gives the empty view.
+static inline wp_view wp_view_of(const char *cstring)
+{
+    return cstring == NULL ? (wp_view){NULL, 0} : (wp_view){cstring, strlen(cstring)};
+}
+
+static inline bool wp_view_eq(wp_view a, wp_view b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+static inline bool wp_view_is(wp_view a, const char *cstring)
+{
+    return wp_view_eq(a, wp_view_of(cstring));
+}
+
+// ASCII case only, as header names and schemes need.
+bool wp_view_eq_nocase(wp_view a, wp_view b);
+bool wp_view_starts_with(wp_view v, wp_view prefix);
+bool wp_view_starts_with_nocase(wp_view v, wp_view prefix);
+bool wp_view_ends_with(wp_view v, wp_view suffix);
+
+#define WP_NOT_FOUND SIZE_MAX
+// Offset of the first occurrence, or WP_NOT_FOUND.
+size_t wp_view_find(wp_view v, wp_view needle);
+size_t wp_view_find_char(wp_view v, char c);
+size_t wp_view_rfind_char(wp_view v, char c);
+static inline bool wp_view_contains(wp_view v, wp_view needle)
+{
+    return wp_view_find(v, needle) != WP_NOT_FOUND;
+}
+
+// Bytes [from, to), clamped to the view.
+wp_view wp_view_sub(wp_view v, size_t from, size_t to);
+wp_view wp_view_skip(wp_view v, size_t count);
+// Without leading and trailing spaces, tabs, CR and LF.
+wp_view wp_view_trim(wp_view v);
+// Cuts at the first `separator`: *head gets what is before it, *v keeps what is after.
+// Returns false, with *head empty, once *v is exhausted (ptr == NULL).
+bool wp_view_next_token(wp_view *v, char separator, wp_view *head);
+
+// Whole view as a decimal number: no sign (parse_u64), no spaces, no overflow.
+bool wp_view_parse_u64(wp_view v, uint64_t *out);
+bool wp_view_parse_i64(wp_view v, int64_t *out);
+// Whole view as a finite decimal number in C locale.
+bool wp_view_parse_double(wp_view v, double *out);
+
+// Optimal-string-alignment distance, for "did you mean"; cut off at 64 bytes each.
+size_t wp_view_distance(wp_view a, wp_view b);
+// 64-bit hash for in-memory tables (seeded per process; not stable between runs).
+uint64_t wp_view_hash(wp_view v);
+
+#endif

@@ -1,0 +1,63 @@
+// One worker's event loop: timers, deferred calls, calls posted from other threads, blocking
+// work on the pool, signals. Adapter of libuv (with net/conn and net/listener the only users).
+// Unless said otherwise a function is called on the loop's own thread.
+#ifndef WP_NET_LOOP_H
+#define WP_NET_LOOP_H
+
+#include "base/bufq.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "base/view.h"
+
+struct wp_loop;
+
+enum wp_err wp_loop_create(struct wp_loop **out) WP_WARN_UNUSED;
+// After run has returned; closes what is left.
+void wp_loop_destroy(struct wp_loop *loop);
+// Runs until wp_loop_stop.
+void wp_loop_run(struct wp_loop *loop);
+// Any thread.
+void wp_loop_stop(struct wp_loop *loop);
+// Monotonic time at the start of this loop turn, in ns.
+uint64_t wp_loop_now_ns(const struct wp_loop *loop);
+// Chunks for the queues of this worker.
+struct wp_chunk_pool *wp_loop_chunks(struct wp_loop *loop);
+
+// Calls fn(arg) on the loop's thread, in order of posting. Any thread. WP_ERR_NO_MEMORY, or
+// WP_ERR_SHUTTING_DOWN once the loop is being destroyed (fn is not called then).
+enum wp_err wp_loop_post(struct wp_loop *loop, void (*fn)(void *arg), void *arg) WP_WARN_UNUSED;
+// Calls fn(arg) at the end of this turn: where objects destroy themselves safely.
+// The node must stay valid until then; deferring it twice calls it once.
+struct wp_deferred {
+    struct wp_list link;
+    void (*fn)(void *arg);
+    void *arg;
+};
+void wp_deferred_init(struct wp_deferred *deferred, void (*fn)(void *arg), void *arg);
+void wp_loop_defer(struct wp_loop *loop, struct wp_deferred *deferred);
+void wp_deferred_cancel(struct wp_deferred *deferred);
+
+// One-shot timer. Embedded in its owner; stopping is idempotent; a stopped timer may be freed.
+struct wp_timer {
+    void (*fn)(void *arg);
+    void *arg;
+    struct wp_loop *loop;
+    uint64_t due_ns;
+    uint32_t heap_index; // UINT32_MAX while stopped
+};
+void wp_timer_init(struct wp_timer *timer, struct wp_loop *loop, void (*fn)(void *arg), void *arg);
+// (Re)starts it; fires once after at least `ms` milliseconds.
+void wp_timer_start(struct wp_timer *timer, uint64_t ms);
+void wp_timer_stop(struct wp_timer *timer);
+bool wp_timer_active(const struct wp_timer *timer);
+
+// Runs work(arg) on the thread pool, then done(arg) on the loop's thread. WP_ERR_NO_MEMORY if it
+// could not be queued.
+enum wp_err wp_loop_work(struct wp_loop *loop, void (*work)(void *arg), void (*done)(void *arg),
+                         void *arg) WP_WARN_UNUSED;
+
+// Calls fn(arg, signum) on the loop's thread when the process gets the signal.
+enum wp_err wp_loop_on_signal(struct wp_loop *loop, int signum, void (*fn)(void *arg, int signum),
+                              void *arg) WP_WARN_UNUSED;
+
+#endif

@@ -1,0 +1,45 @@
+// Prices and minimum cacheable tokens per model, from data/models.json (dated, overridable by
+// file and by a deployment's own prices). Pure after loading.
+#ifndef WP_PROMPT_PRICE_H
+#define WP_PROMPT_PRICE_H
+
+#include "base/arena.h"
+#include "prompt/usage.h"
+
+// USD per token. A field < 0 means "not known".
+struct wp_price {
+    double input, output, cache_read, cache_write_5m, cache_write_1h;
+    double input_above_200k, output_above_200k, cache_read_above_200k, cache_write_5m_above_200k,
+        cache_write_1h_above_200k; // < 0: no long-context tier
+    uint32_t long_context_above;   // tokens of prompt at which the tier switches (0: none)
+    double web_search_request;     // USD each
+    bool known;                    // false: the conservative default of the table
+};
+
+struct wp_model_info {
+    wp_view family; // canonical name, "claude-sonnet-4-5"
+    struct wp_price price;
+    uint32_t min_cache_tokens;
+    uint32_t max_input_tokens, max_output_tokens; // 0: not known
+    bool cache_ttl_1h, role_system, adaptive_thinking, budget_thinking, effort;
+    bool anthropic_version_2026; // accepts anthropic_version 2026-10-21 on Bedrock
+};
+
+struct wp_model_table;
+
+// Parses the JSON text of data/models.json, then `override` (same shape, may be empty) on top.
+// NULL with a sentence in error (size bytes) on bad data. Freed with wp_model_table_free.
+struct wp_model_table *wp_model_table_load(wp_view text, wp_view override, char *error,
+                                           size_t error_size);
+void wp_model_table_free(struct wp_model_table *table);
+// Looks a model up by any of its spellings: bare ids, Bedrock ids with region prefixes and
+// version suffixes, ARNs, "provider/" prefixes, "[1m]", Vertex "@date". `platform` is "anthropic" |
+// "bedrock" | "vertex" | "azure" and picks platform differences (minimum tokens, regional
+// premium of "us." / "eu." … profiles). Always fills *out (conservative default, known = false).
+void wp_model_lookup(const struct wp_model_table *table, wp_view platform, wp_view model,
+                     struct wp_model_info *out);
+
+// USD of one answer. Long-context tier by total prompt tokens.
+double wp_price_usage(const struct wp_price *price, const struct wp_usage *usage);
+
+#endif

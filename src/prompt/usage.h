@@ -1,0 +1,35 @@
+// Token usage as providers report it, from JSON answers and from streamed events. Pure.
+#ifndef WP_PROMPT_USAGE_H
+#define WP_PROMPT_USAGE_H
+
+#include "json/doc.h"
+
+struct wp_usage {
+    bool seen;      // a usage object has been read
+    bool final;     // output_tokens is the provider's last word
+    uint64_t input; // uncached input tokens
+    uint64_t cache_read;
+    uint64_t cache_write_5m;
+    uint64_t cache_write_1h;
+    uint64_t output;
+    uint64_t web_search_requests;
+    uint64_t web_fetch_requests;
+    char service_tier[16]; // NUL-terminated, "" if absent
+    char speed[16];
+};
+
+static inline uint64_t wp_usage_cache_write(const struct wp_usage *usage)
+{
+    return usage->cache_write_5m + usage->cache_write_1h;
+}
+// input + cache_read + cache writes: LiteLLM's and OpenAI's prompt_tokens.
+static inline uint64_t wp_usage_prompt(const struct wp_usage *usage)
+{
+    return usage->input + usage->cache_read + wp_usage_cache_write(usage);
+}
+
+// Replaces (never adds) the fields that `object`, an Anthropic usage object, carries. A
+// cache_creation_input_tokens without the cache_creation split counts as 5 m.
+void wp_usage_apply(struct wp_usage *usage, const struct wp_json_val *object);
+
+#endif

@@ -1,0 +1,81 @@
+// The ledger: SQLite in the state directory (WAL, numbered migrations in store/schema), written
+// by one recorder thread in batches, read by queries on other threads.
+#ifndef WP_STORE_LEDGER_H
+#define WP_STORE_LEDGER_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "store/record.h"
+
+struct wp_ledger;
+
+struct wp_ledger_config {
+    wp_view path;      // file; ":memory:" is not supported (readers are other connections)
+    size_t queue_max;  // records waiting; beyond it the oldest... are dropped and counted (default
+                       // 65,536)
+    uint32_t batch_ms; // longest wait before a commit (default 200)
+    uint32_t retention_days; // 0: keep all; older rows are deleted in slices
+};
+
+// Opens, migrates, starts the recorder thread. On failure `error` names cause and fix.
+enum wp_err wp_ledger_open(const struct wp_ledger_config *config, struct wp_ledger **out,
+                           char *error, size_t error_size) WP_WARN_UNUSED;
+// Writes what is queued, stops the thread, closes.
+void wp_ledger_close(struct wp_ledger *ledger);
+
+// Any thread; never blocks on the disk. Copies the record. False: the queue was full (counted).
+bool wp_ledger_submit(struct wp_ledger *ledger, const struct wp_record *record);
+// Blocks until everything submitted before is committed (tests, shutdown, exact queries).
+void wp_ledger_flush(struct wp_ledger *ledger);
+
+struct wp_ledger_stats {
+    uint64_t submitted, written, dropped, failed_commits;
+    size_t queued;
+    bool degraded; // the last commit failed (disk full, read-only …)
+    char last_error[160];
+};
+void wp_ledger_stats(struct wp_ledger *ledger, struct wp_ledger_stats *out);
+
+// Tells when rows have been committed: called on the recorder thread with the rows' JSON objects
+// (as in list answers) after each commit. For live views. One subscriber function per process.
+void wp_ledger_on_commit(struct wp_ledger *ledger,
+                         void (*fn)(void *arg, const wp_view *rows_json, size_t count), void *arg);
+
+enum wp_log_sort {
+    WP_SORT_START,
+    WP_SORT_SPEND,
+    WP_SORT_DURATION,
+    WP_SORT_TTFT,
+    WP_SORT_MODEL,
+    WP_SORT_TOTAL_TOKENS,
+    WP_SORT_CACHE_READ
+};
+
+struct wp_log_filter {        // empty views and zeros: no restriction
+    int64_t start_ms, end_ms; // [start, end)
+    wp_view request_id, session_id, model_id, model, model_group, status, api_key_hash, error_code,
+        search;
+    uint32_t page, page_size; // from 1; size 1 … 1000 (default 50)
+    enum wp_log_sort sort;
+    bool ascending;
+    uint64_t min_spend_set;
+    double min_spend;
+};
+// Blocking: call on a pool thread. Append JSON to `out`; WP_ERR_INTERNAL with a logged reason.
+// LiteLLM's shape: {"data":[…],"total":n,"page":p,"page_size":s,"total_pages":t}; `total` is exact
+// up to 10,000 rows and capped there with "total_is_capped":true.
+enum wp_err wp_ledger_query_logs(struct wp_ledger *ledger, const struct wp_log_filter *filter,
+                                 struct wp_buf *out) WP_WARN_UNUSED;
+// One row with everything, or null.
+enum wp_err wp_ledger_query_log(struct wp_ledger *ledger, wp_view request_id,
+                                struct wp_buf *out) WP_WARN_UNUSED;
+// {"totals":{requests,failures,spend,saved,prompt_tokens,…,cache_hit_ratio,ttft_p50_ms,ttft_p95_ms},
+//  "histogram":[{"t":ms,"success":n,"failure":n}…],"facets":{"model_id":[{"value","count"}…],
+//  "model":…,"status":…,"error_code":…}} over the same filter (page ignored).
+enum wp_err wp_ledger_query_summary(struct wp_ledger *ledger, const struct wp_log_filter *filter,
+                                    struct wp_buf *out) WP_WARN_UNUSED;
+// Daily rollups per model_id, model, provider for the usage page: LiteLLM's names.
+enum wp_err wp_ledger_query_daily(struct wp_ledger *ledger, int64_t start_ms, int64_t end_ms,
+                                  struct wp_buf *out) WP_WARN_UNUSED;
+
+#endif

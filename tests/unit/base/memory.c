@@ -1,0 +1,104 @@
+#include "tests/support/test.h"
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/bufq.h"
+#include "base/random.h"
+
+static char notes[8];
+
+static void note(void *arg)
+{
+    strncat(notes, arg, 1);
+}
+
+static void arena_limits_and_hooks(void **state)
+{
+    (void)state;
+    char first[] = "1", second[] = "2";
+    struct wp_arena *arena = wp_arena_create(100000);
+    assert_non_null(arena);
+    unsigned char *a = wp_arena_alloc(arena, 100);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(a[i], 0);
+    assert_non_null(wp_arena_alloc(arena, 90000));
+    assert_null(wp_arena_alloc(arena, 20000));
+    assert_null(wp_arena_array(arena, SIZE_MAX / 2, 4));
+    assert_view(wp_arena_printf(arena, "%d-%s", 7, "x"), "7-x");
+    assert_true(wp_arena_on_destroy(arena, note, first));
+    assert_true(wp_arena_on_destroy(arena, note, second));
+    wp_arena_destroy(arena);
+    assert_string_equal(notes, "21");
+    wp_arena_destroy(NULL);
+}
+
+static void buf_stops_at_its_maximum(void **state)
+{
+    (void)state;
+    struct wp_buf buf = wp_buf_make(10);
+    wp_buf_append(&buf, WP_VIEW("12345"));
+    wp_buf_append_u64(&buf, 67890);
+    assert_true(wp_buf_ok(&buf));
+    assert_view(wp_buf_view(&buf), "1234567890");
+    wp_buf_append_char(&buf, 'x');
+    assert_false(wp_buf_ok(&buf));
+    wp_buf_clear(&buf);
+    wp_buf_printf(&buf, "%s", "abc");
+    wp_buf_consume(&buf, 1);
+    assert_view(wp_buf_view(&buf), "bc");
+    wp_buf_free(&buf);
+}
+
+static void drain_into(struct wp_bufq *queue, char *out, size_t *at, size_t count)
+{
+    struct iovec vectors[4];
+    size_t n = wp_bufq_peek(queue, vectors, 4), taken = 0;
+    for (size_t i = 0; i < n && taken < count; i++) {
+        size_t part = vectors[i].iov_len < count - taken ? vectors[i].iov_len : count - taken;
+        memcpy(out + *at, vectors[i].iov_base, part);
+        *at += part;
+        taken += part;
+    }
+    wp_bufq_consume(queue, taken);
+}
+
+// Random appends and drains: what comes out is what went in, and chunks return to the pool.
+static void bufq_is_a_queue(void **state)
+{
+    (void)state;
+    struct wp_chunk_pool pool;
+    struct wp_bufq queue;
+    enum { TOTAL = 1000000 };
+    char *in = malloc(TOTAL), *out = malloc(TOTAL);
+    size_t sent = 0, got = 0;
+    wp_random_bytes(in, TOTAL);
+    wp_chunk_pool_init(&pool, 4);
+    wp_bufq_init(&queue, &pool, 200000);
+    while (got < TOTAL) {
+        size_t part = (size_t)wp_random_below(50000);
+        if (part > TOTAL - sent)
+            part = TOTAL - sent;
+        if (wp_bufq_append(&queue, wp_view_make(in + sent, part)))
+            sent += part;
+        else
+            assert_true(queue.len + part > 200000);
+        drain_into(&queue, out, &got, (size_t)wp_random_below(60000));
+        assert_int_equal(queue.len, sent - got);
+    }
+    assert_memory_equal(in, out, TOTAL);
+    assert_true(pool.free_count <= 4);
+    wp_bufq_clear(&queue);
+    wp_chunk_pool_clear(&pool);
+    free(in);
+    free(out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(arena_limits_and_hooks),
+        cmocka_unit_test(buf_stops_at_its_maximum),
+        cmocka_unit_test(bufq_is_a_queue),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
