@@ -1,0 +1,660 @@
+// Planning, and the upstream side of an exchange: one attempt after another until one answers.
+#include "gateway/exchange.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+
+static void start_attempt(struct wp_exchange *x);
+static void attempt_failed(struct wp_exchange *x, const struct wp_upstream_error *error);
+
+// Model groups.
+
+enum wp_err wp_exchange_enter_group(struct wp_exchange *x, wp_view model)
+{
+    const struct wp_runtime *runtime = x->front->runtime;
+    struct wp_resolved group;
+    if (!wp_snapshot_resolve(runtime->snapshot, model, &group) || group.count == 0)
+        return WP_ERR_UNKNOWN_MODEL;
+    if (group.count > WP_PLAN_MAX)
+        group.count = WP_PLAN_MAX;
+    struct wp_model_info *models = wp_arena_array(x->arena, group.count, sizeof(*models));
+    if (models == NULL)
+        return WP_ERR_NO_MEMORY;
+    for (size_t i = 0; i < group.count; i++) {
+        wp_view upstream = wp_resolved_upstream_model(x->arena, &group, group.deployments[i]);
+        if (upstream.ptr == NULL)
+            return WP_ERR_NO_MEMORY;
+        wp_runtime_model(x->gateway, runtime, group.deployments[i], upstream, &models[i]);
+    }
+    x->group = group;
+    x->models = models;
+    x->tried = 0;
+    x->retries = 0;
+    return WP_OK;
+}
+
+static bool enter_fallback(struct wp_exchange *x, enum wp_fallback_kind kind)
+{
+    const struct wp_snapshot *snapshot = x->front->runtime->snapshot;
+    size_t count;
+    const wp_view *names = wp_snapshot_fallbacks(snapshot, x->asked_group, kind, &count);
+    while (x->fallbacks < count && x->fallbacks < snapshot->router.max_fallbacks) {
+        wp_view name = names[x->fallbacks++];
+        if (wp_view_eq(name, x->group.group))
+            continue;
+        if (wp_exchange_enter_group(x, name) == WP_OK)
+            return true;
+    }
+    return false;
+}
+
+// Planning.
+
+static void timer_plan(void *arg)
+{
+    struct wp_exchange *x = arg;
+    WP_CHECK_MAGIC(x, WP_EXCHANGE_MAGIC);
+    wp_exchange_plan(x);
+}
+
+// All candidates of the group have failed for this request, but another round may help.
+static bool back_off(struct wp_exchange *x)
+{
+    enum { FIRST_MS = 300, MOST_MS = 5000 };
+    if (x->tried == 0 || !x->has_last_error || x->retries >= x->retries_max)
+        return false;
+    bool transient = wp_err_info(x->last_error.err)->retry == WP_RETRY_ANYWHERE ||
+                     x->last_error.err == WP_ERR_RATE_LIMITED ||
+                     x->last_error.err == WP_ERR_OVERLOADED;
+    if (!transient || x->last_error.spend_cap || x->last_error.retry_after_ms > MOST_MS)
+        return false;
+    uint64_t wait_ms = (uint64_t)FIRST_MS << (x->retries < 4 ? x->retries : 4);
+    wait_ms -= wp_random_below(wait_ms / 4 + 1);
+    if (x->last_error.retry_after_ms > (int64_t)wait_ms)
+        wait_ms = (uint64_t)x->last_error.retry_after_ms;
+    x->tried = 0;
+    wp_exchange_set(x, WP_EXCHANGE_WAIT);
+    wp_timer_init(&x->timer, x->worker->loop, timer_plan, x);
+    wp_timer_start(&x->timer, wait_ms);
+    return true;
+}
+
+static int64_t clamp_retry_after(int64_t ms)
+{
+    int64_t most = 60000, least = 1000;
+    return ms < least ? least : ms > most ? most : ms;
+}
+
+static void nothing_usable(struct wp_exchange *x)
+{
+    enum wp_fallback_kind kind =
+        x->context_exceeded ? WP_FALLBACK_CONTEXT_WINDOW : WP_FALLBACK_GENERAL;
+    if (back_off(x))
+        return;
+    if (enter_fallback(x, kind)) {
+        wp_exchange_plan(x);
+        return;
+    }
+    x->decision_json = wp_exchange_decision(x);
+    if (x->has_last_error) {
+        wp_exchange_fail_upstream(x);
+        return;
+    }
+    int64_t wait_ms = clamp_retry_after(x->plan->retry_after_ms);
+    wp_view message =
+        wp_arena_printf(x->arena, "No deployment of %.*s is available; try again in %lld seconds",
+                        WP_VIEW_ARG(x->group.group), (long long)((wait_ms + 999) / 1000));
+    wp_exchange_fail(x, WP_ERR_NO_DEPLOYMENT, message, wait_ms);
+}
+
+static void fill_plan_request(struct wp_exchange *x)
+{
+    x->plan_request = (struct wp_plan_request){
+        .snapshot = x->front->runtime->snapshot,
+        .group = &x->group,
+        .models = x->models,
+        .prompt = x->has_prompt && x->operation == WP_OP_MESSAGES ? &x->prompt : NULL,
+        .session_id = x->session_id,
+        .caller = x->front->caller.key_hash[0] != '\0' ? x->front->caller.digest : NULL,
+        .max_tokens = x->request.max_tokens,
+        .tried = x->tried,
+        .now_ns = wp_now_ns(),
+    };
+}
+
+void wp_exchange_plan(struct wp_exchange *x)
+{
+    wp_exchange_set(x, WP_EXCHANGE_PLAN);
+    if (x->plan == NULL)
+        x->plan = WP_ARENA_NEW(x->arena, struct wp_plan);
+    if (x->plan == NULL) {
+        wp_exchange_fail(x, WP_ERR_NO_MEMORY, (wp_view){NULL, 0}, 1000);
+        return;
+    }
+    fill_plan_request(x);
+    wp_router_plan(x->gateway->router, &x->plan_request, x->plan);
+    if (x->plan->usable == 0)
+        nothing_usable(x);
+    else
+        start_attempt(x);
+}
+
+// One attempt.
+
+static struct wp_try *current_try(struct wp_exchange *x)
+{
+    uint32_t last = x->try_count == 0 ? 0 : x->try_count - 1;
+    return &x->tries[last < WP_ATTEMPTS_LOGGED ? last : WP_ATTEMPTS_LOGGED - 1];
+}
+
+static void note_timing(struct wp_exchange *x)
+{
+    struct wp_try *attempt = current_try(x);
+    if (x->call == NULL)
+        return;
+    const struct wp_call_timing *timing = wp_call_timing(x->call);
+    attempt->connected_ns = timing->connected;
+    attempt->first_byte_ns = timing->first_byte;
+    attempt->reused = timing->reused;
+}
+
+static void end_attempt(struct wp_exchange *x, const struct wp_outcome_detail *detail)
+{
+    if (!x->attempt_open)
+        return;
+    x->attempt_open = false;
+    current_try(x)->ended_ns = detail->now_ns;
+    wp_router_end(x->gateway->router, &x->attempt, detail);
+}
+
+static uint64_t first_byte_latency(struct wp_exchange *x)
+{
+    const struct wp_try *attempt = current_try(x);
+    return attempt->first_byte_ns > attempt->begun_ns ? attempt->first_byte_ns - attempt->begun_ns
+                                                      : 0;
+}
+
+static const struct wp_usage *seen_usage(const struct wp_exchange *x)
+{
+    return x->answer != NULL && x->answer->usage.seen ? &x->answer->usage : NULL;
+}
+
+void wp_exchange_cancel_attempt(struct wp_exchange *x, enum wp_outcome outcome)
+{
+    wp_timer_stop(&x->timer);
+    wp_timer_stop(&x->ping);
+    if (x->aws_wait != NULL) {
+        wp_aws_wait_cancel(x->aws_wait);
+        x->aws_wait = NULL;
+    }
+    note_timing(x);
+    if (x->call != NULL) {
+        wp_call_cancel(x->call);
+        x->call = NULL;
+    }
+    end_attempt(x, &(struct wp_outcome_detail){
+                       .outcome = outcome,
+                       .kind = WP_KIND_DEFAULT,
+                       .status = x->upstream_status,
+                       .retry_after_ms = -1,
+                       .usage = seen_usage(x),
+                       .latency_ns = first_byte_latency(x),
+                       .now_ns = wp_now_ns(),
+                   });
+}
+
+// A failure of our own making (no credentials, no connection) in the form of an upstream's.
+static struct wp_upstream_error local_error(struct wp_exchange *x, enum wp_err err, wp_view message)
+{
+    const struct wp_err_info *info = wp_err_info(err);
+    if (message.len == 0)
+        message = wp_view_of(info->sentence);
+    return (struct wp_upstream_error){
+        .err = err,
+        .status = info->status,
+        .body = wp_anthropic_error_body(x->arena, info->type, wp_view_of(info->sentence),
+                                        wp_view_of(x->front->call_id)),
+        .message = message,
+        .type = wp_view_of(info->type),
+        .retry_after_ms = -1,
+    };
+}
+
+static void fail_locally(struct wp_exchange *x, enum wp_err err, const char *detail)
+{
+    wp_view message = wp_arena_copy(x->arena, wp_view_of(detail));
+    struct wp_upstream_error error = local_error(x, err, message);
+    wp_log(WP_LOG_WARN, "upstream", "%.*s (%.*s): %s, while %s: %s",
+           WP_VIEW_ARG(current_try(x)->deployment->model_name),
+           WP_VIEW_ARG(wp_view_sub(current_try(x)->deployment->id, 0, 12)), wp_err_info(err)->name,
+           wp_exchange_action(x), detail == NULL ? "" : detail);
+    attempt_failed(x, &error);
+}
+
+static void on_head(void *state, int status, const struct wp_headers *headers);
+static void on_body(void *state, wp_view bytes);
+static void on_end(void *state);
+static void on_error(void *state, enum wp_err err, const char *detail);
+
+static const struct wp_call_events CALL_EVENTS = {on_head, on_body, on_end, on_error};
+
+static uint32_t first_of(uint32_t a, uint32_t b, uint32_t c)
+{
+    return a != 0 ? a : b != 0 ? b : c;
+}
+
+// The longest wait for the head: a client may shorten it (x-litellm-timeout, seconds).
+static uint32_t head_timeout_ms(const struct wp_exchange *x,
+                                const struct wp_deployment_config *deployment)
+{
+    const struct wp_router_settings *router = &x->front->runtime->snapshot->router;
+    double seconds;
+    wp_view asked = wp_headers_get(&x->front->head->headers, "x-litellm-timeout");
+    if (asked.len > 0 && wp_view_parse_double(asked, &seconds) && seconds > 0 && seconds < 86400)
+        return (uint32_t)(seconds * 1000) + 1;
+    uint32_t whole = first_of(deployment->timeout_ms, router->timeout_ms, 600000);
+    if (!x->request.stream)
+        return whole;
+    return first_of(deployment->stream_timeout_ms, router->stream_timeout_ms, whole);
+}
+
+static void send_upstream(struct wp_exchange *x)
+{
+    const struct wp_deployment_config *deployment = current_try(x)->deployment;
+    uint32_t timeout_ms = head_timeout_ms(x, deployment);
+    const struct wp_call_request request = {
+        .tls = x->upstream.tls,
+        .host = x->upstream.host,
+        .port = x->upstream.port,
+        .method = WP_VIEW("POST"),
+        .target = x->upstream.target,
+        .headers = x->upstream.headers.list,
+        .header_count = x->upstream.headers.count,
+        .body = x->upstream.body.list,
+        .body_count = x->upstream.body.count,
+        .first_byte_timeout_ms = timeout_ms,
+        .idle_timeout_ms = x->request.stream
+                               ? first_of(deployment->stream_idle_timeout_ms, 300000, 0)
+                               : timeout_ms,
+        .retry_stale = true,
+    };
+    wp_exchange_set(x, WP_EXCHANGE_SEND);
+    if (x->first_call_ns == 0)
+        x->first_call_ns = wp_now_ns();
+    enum wp_err err = wp_call_start(x->worker->client, &request, &CALL_EVENTS, x, &x->call);
+    if (err != WP_OK) {
+        x->call = NULL;
+        fail_locally(x, err, "the call could not be started");
+    }
+}
+
+static void build_and_send(struct wp_exchange *x)
+{
+    const struct wp_deployment_config *deployment = current_try(x)->deployment;
+    const struct wp_deployment_runtime *compiled =
+        &x->front->runtime->deployments[deployment->index];
+    const char *detail = NULL;
+    const struct wp_provider_input input = {
+        .operation = x->operation,
+        .deployment = deployment,
+        .upstream_model = x->upstream_model,
+        .request = &x->request,
+        .client_headers = &x->front->head->headers,
+        .client_query = x->front->head->query,
+        .model = x->model,
+        .tables = x->gateway->tables,
+        .keys = x->keys.access_key_id.len > 0 ? &x->keys : NULL,
+        .bearer = compiled->bearer,
+        .caller_oauth = x->front->caller.oauth,
+        .region = compiled->region.len > 0 || compiled->aws == NULL
+                      ? compiled->region
+                      : wp_aws_source_region(compiled->aws, x->arena),
+        .wall_ms = wp_wall_ms(),
+    };
+    enum wp_err err = wp_provider_build(&input, x->arena, &x->upstream, &detail);
+    if (err != WP_OK) {
+        fail_locally(x, err, detail == NULL ? "the request could not be built" : detail);
+        return;
+    }
+    current_try(x)->api_base = x->upstream.api_base;
+    x->dropped = (wp_view *)(uintptr_t)x->upstream.dropped;
+    x->dropped_count = x->upstream.dropped_count;
+    send_upstream(x);
+}
+
+static void get_credentials(struct wp_exchange *x);
+
+static void credentials_ready(void *arg)
+{
+    struct wp_exchange *x = arg;
+    WP_CHECK_MAGIC(x, WP_EXCHANGE_MAGIC);
+    x->aws_wait = NULL;
+    get_credentials(x);
+}
+
+static void get_credentials(struct wp_exchange *x)
+{
+    char error[512] = "";
+    struct wp_aws_source *source =
+        x->front->runtime->deployments[current_try(x)->deployment->index].aws;
+    x->keys = (struct wp_aws_keys){0};
+    if (source == NULL) {
+        build_and_send(x);
+        return;
+    }
+    switch (wp_aws_source_get(source, x->worker->loop, x->worker->client, x->arena,
+                              credentials_ready, x, &x->keys, &x->aws_wait, error, sizeof(error))) {
+    case WP_AWS_READY:
+        build_and_send(x);
+        return;
+    case WP_AWS_PENDING:
+        return;
+    case WP_AWS_FAILED:
+        fail_locally(x, WP_ERR_CREDENTIALS, error);
+        return;
+    }
+}
+
+static size_t group_index(const struct wp_exchange *x, const struct wp_deployment_config *wanted)
+{
+    for (size_t i = 0; i < x->group.count; i++)
+        if (x->group.deployments[i] == wanted)
+            return i;
+    return 0;
+}
+
+static void start_attempt(struct wp_exchange *x)
+{
+    const struct wp_candidate *candidate = &x->plan->candidates[0];
+    if (x->try_count < WP_ATTEMPTS_LOGGED)
+        x->try_count++;
+    *current_try(x) = (struct wp_try){.deployment = candidate->deployment, .begun_ns = wp_now_ns()};
+    x->candidate_index = group_index(x, candidate->deployment);
+    x->model = &x->models[x->candidate_index];
+    x->answer = NULL;
+    x->upstream_status = 0;
+    x->response_begun = false;
+    wp_buf_clear(&x->hold);
+    wp_buf_clear(&x->upstream_error_body);
+    wp_exchange_set(x, WP_EXCHANGE_CREDENTIALS);
+    wp_router_begin(x->gateway->router, &x->plan_request, candidate, &x->attempt);
+    x->attempt_open = true;
+    x->decision_json = wp_exchange_decision(x);
+    x->upstream_model = wp_resolved_upstream_model(x->arena, &x->group, candidate->deployment);
+    current_try(x)->upstream_model = x->upstream_model;
+    if (x->upstream_model.ptr == NULL)
+        fail_locally(x, WP_ERR_NO_MEMORY, NULL);
+    else
+        get_credentials(x);
+}
+
+// Failure and what comes next.
+
+static enum wp_error_kind kind_of(const struct wp_upstream_error *error)
+{
+    switch (error->err) {
+    case WP_ERR_RATE_LIMITED:
+        return WP_KIND_RATE_LIMIT;
+    case WP_ERR_UPSTREAM_AUTH:
+    case WP_ERR_CREDENTIALS:
+        return WP_KIND_AUTHENTICATION;
+    case WP_ERR_UPSTREAM_TIMEOUT:
+    case WP_ERR_CONNECT_TIMEOUT:
+        return WP_KIND_TIMEOUT;
+    case WP_ERR_UPSTREAM_NOT_FOUND:
+        return WP_KIND_NOT_FOUND;
+    case WP_ERR_OVERLOADED:
+        return WP_KIND_SERVICE_UNAVAILABLE;
+    case WP_ERR_UPSTREAM_REFUSED:
+    case WP_ERR_NOT_SUPPORTED:
+        return WP_KIND_BAD_REQUEST;
+    case WP_ERR_UPSTREAM_ERROR:
+        return WP_KIND_INTERNAL_SERVER;
+    default:
+        return WP_KIND_BAD_GATEWAY;
+    }
+}
+
+static uint32_t retries_allowed(const struct wp_exchange *x, enum wp_error_kind kind)
+{
+    const struct wp_router_settings *router = &x->front->runtime->snapshot->router;
+    int32_t own = current_try((struct wp_exchange *)(uintptr_t)x)->deployment->num_retries;
+    if (router->retry_policy[kind] >= 0)
+        return (uint32_t)router->retry_policy[kind];
+    if (router->retry_policy[WP_KIND_DEFAULT] >= 0)
+        return (uint32_t)router->retry_policy[WP_KIND_DEFAULT];
+    return own >= 0 && x->fallbacks == 0 ? (uint32_t)own : x->retries_max;
+}
+
+static void settle_failed_attempt(struct wp_exchange *x, const struct wp_upstream_error *error)
+{
+    bool refused = wp_err_info(error->err)->retry == WP_RETRY_NEVER;
+    struct wp_try *attempt = current_try(x);
+    attempt->status = x->upstream_status;
+    attempt->err = error->err;
+    end_attempt(x, &(struct wp_outcome_detail){
+                       .outcome = refused ? WP_OUTCOME_REFUSED : WP_OUTCOME_FAILED,
+                       .kind = kind_of(error),
+                       .status = x->upstream_status != 0 ? x->upstream_status : error->status,
+                       .retry_after_ms = error->retry_after_ms,
+                       .spend_cap = error->spend_cap,
+                       .usage = seen_usage(x),
+                       .latency_ns = first_byte_latency(x),
+                       .now_ns = wp_now_ns(),
+                   });
+}
+
+// Keys that expired early are fetched anew once; that costs no retry.
+static bool refresh_credentials(struct wp_exchange *x, const struct wp_upstream_error *error)
+{
+    struct wp_aws_source *source =
+        x->front->runtime->deployments[current_try(x)->deployment->index].aws;
+    if (!error->credentials || source == NULL || x->refreshed_credentials)
+        return false;
+    x->refreshed_credentials = true;
+    wp_aws_source_invalidate(source, x->keys.access_key_id);
+    return true;
+}
+
+static void go_on(struct wp_exchange *x, const struct wp_upstream_error *error)
+{
+    enum wp_retry_class retry = wp_err_info(error->err)->retry;
+    if (refresh_credentials(x, error)) {
+        wp_exchange_plan(x);
+        return;
+    }
+    if (error->context_window) {
+        x->context_exceeded = true;
+        x->fallbacks = 0;
+        if (enter_fallback(x, WP_FALLBACK_CONTEXT_WINDOW)) {
+            wp_exchange_plan(x);
+            return;
+        }
+    }
+    x->tried |= (uint64_t)1 << x->candidate_index;
+    if (error->err == WP_ERR_NOT_SUPPORTED) {
+        // Nothing was sent; a deployment on another platform of the group may well serve it.
+        wp_exchange_plan(x);
+    } else if (retry == WP_RETRY_NEVER) {
+        wp_exchange_fail_upstream(x);
+    } else if (x->retries < retries_allowed(x, kind_of(error))) {
+        x->retries++;
+        x->total_retries++;
+        wp_exchange_plan(x);
+    } else if (enter_fallback(x, WP_FALLBACK_GENERAL)) {
+        wp_exchange_plan(x);
+    } else {
+        wp_exchange_fail_upstream(x);
+    }
+}
+
+// The attempt is over; nothing has been sent to the client unless x->committed.
+static void attempt_failed(struct wp_exchange *x, const struct wp_upstream_error *error)
+{
+    wp_timer_stop(&x->timer);
+    wp_timer_stop(&x->ping);
+    x->last_error = *error;
+    x->has_last_error = true;
+    note_timing(x);
+    if (x->call != NULL) {
+        wp_call_cancel(x->call);
+        x->call = NULL;
+    }
+    if (x->committed)
+        wp_exchange_estimate_output(x);
+    settle_failed_attempt(x, error);
+    if (x->committed)
+        wp_exchange_fail_upstream(x);
+    else
+        go_on(x, error);
+}
+
+// The upstream's answer.
+
+static struct wp_exchange *exchange_of(void *state)
+{
+    struct wp_exchange *x = state;
+    WP_CHECK_MAGIC(x, WP_EXCHANGE_MAGIC);
+    return x;
+}
+
+static void response_begun(struct wp_exchange *x)
+{
+    if (x->response_begun)
+        return;
+    x->response_begun = true;
+    wp_router_started(x->gateway->router, &x->attempt, wp_now_ns());
+}
+
+static void begin_answer(struct wp_exchange *x, const struct wp_headers *headers)
+{
+    x->upstream_headers = *headers;
+    x->answer_options = (struct wp_answer_options){
+        .deployment = current_try(x)->deployment,
+        .stream = x->request.stream && x->operation == WP_OP_MESSAGES,
+        .requested_model = x->request.model,
+        .status = x->upstream_status,
+        .headers = &x->upstream_headers,
+        .arena = x->arena,
+    };
+    enum wp_err err = wp_answer_create(&x->answer_options, &x->answer);
+    if (err != WP_OK)
+        fail_locally(x, err, "the answer's content type does not fit the request");
+}
+
+static void on_head(void *state, int status, const struct wp_headers *headers)
+{
+    struct wp_exchange *x = exchange_of(state);
+    x->upstream_status = status;
+    x->response_head_ns = wp_now_ns();
+    current_try(x)->status = status;
+    note_timing(x);
+    wp_exchange_set(x, WP_EXCHANGE_RELAY);
+    x->upstream_headers = *headers;
+    if (status >= 200 && status < 300)
+        begin_answer(x, headers);
+}
+
+static void hold_expired(void *arg)
+{
+    struct wp_exchange *x = exchange_of(arg);
+    if (!x->committed)
+        wp_exchange_commit(x);
+}
+
+// What the answer's new phase asks for.
+static void follow_phase(struct wp_exchange *x)
+{
+    switch (x->answer->phase) {
+    case WP_ANSWER_EMPTY:
+        return;
+    case WP_ANSWER_FAILED: {
+        struct wp_upstream_error error = x->answer->error;
+        attempt_failed(x, &error);
+        return;
+    }
+    case WP_ANSWER_STARTED:
+        response_begun(x);
+        if (!x->committed && !wp_timer_active(&x->timer)) {
+            wp_timer_init(&x->timer, x->worker->loop, hold_expired, x);
+            wp_timer_start(&x->timer, WP_HOLD_MS);
+        }
+        return;
+    case WP_ANSWER_CONTENT:
+    case WP_ANSWER_COMPLETE:
+        response_begun(x);
+        if (!x->committed && x->answer_options.stream)
+            wp_exchange_commit(x);
+        return;
+    }
+}
+
+static void on_body(void *state, wp_view bytes)
+{
+    struct wp_exchange *x = exchange_of(state);
+    if (x->answer == NULL) {
+        // An error body is cut at its maximum: what counts stands at its beginning.
+        size_t room = x->upstream_error_body.max - x->upstream_error_body.len;
+        wp_buf_append(&x->upstream_error_body, wp_view_sub(bytes, 0, room));
+        return;
+    }
+    wp_answer_feed(x->answer, bytes, wp_exchange_write, x);
+    if (!x->client_gone)
+        follow_phase(x);
+}
+
+static void end_of_error(struct wp_exchange *x)
+{
+    struct wp_upstream_error error = {0};
+    wp_provider_error(current_try(x)->deployment, x->upstream_status, &x->upstream_headers,
+                      wp_buf_view(&x->upstream_error_body), x->arena, &error);
+    wp_log(WP_LOG_INFO, "upstream", "%.*s (%.*s) answered %d: %.*s",
+           WP_VIEW_ARG(current_try(x)->deployment->model_name),
+           WP_VIEW_ARG(wp_view_sub(current_try(x)->deployment->id, 0, 12)), x->upstream_status,
+           WP_VIEW_ARG(wp_view_sub(error.message, 0, 300)));
+    attempt_failed(x, &error);
+}
+
+static void on_end(void *state)
+{
+    struct wp_exchange *x = exchange_of(state);
+    note_timing(x);
+    x->call = NULL;
+    if (x->answer == NULL) {
+        end_of_error(x);
+        return;
+    }
+    wp_answer_finish(x->answer, wp_exchange_write, x);
+    if (x->client_gone)
+        return;
+    if (x->answer->phase == WP_ANSWER_FAILED) {
+        follow_phase(x);
+        return;
+    }
+    response_begun(x);
+    end_attempt(x, &(struct wp_outcome_detail){
+                       .outcome = WP_OUTCOME_SUCCESS,
+                       .status = x->upstream_status,
+                       .retry_after_ms = -1,
+                       .usage = seen_usage(x),
+                       .latency_ns = first_byte_latency(x),
+                       .now_ns = wp_now_ns(),
+                   });
+    wp_exchange_complete(x);
+}
+
+static void on_error(void *state, enum wp_err err, const char *detail)
+{
+    struct wp_exchange *x = exchange_of(state);
+    note_timing(x);
+    x->call = NULL;
+    if (x->answer != NULL && x->answer->phase == WP_ANSWER_COMPLETE && x->answer_options.stream) {
+        // The message was whole; that the connection then broke changes nothing.
+        on_end(x);
+        return;
+    }
+    fail_locally(x, err, detail);
+}

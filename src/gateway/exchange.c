@@ -1,0 +1,279 @@
+#include "gateway/exchange.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+static const struct {
+    const char *action; // what was going on, for log lines
+    uint32_t next;      // bit per state that may follow
+} STATES[WP_EXCHANGE_STATE_COUNT] = {
+#define TO(name) (1u << WP_EXCHANGE_##name)
+    [WP_EXCHANGE_HEAD] = {"reading the request head", TO(BODY) | TO(SETTLE)},
+    [WP_EXCHANGE_BODY] = {"reading the request body", TO(INSPECT) | TO(SETTLE)},
+    [WP_EXCHANGE_INSPECT] = {"inspecting the request", TO(PLAN) | TO(SETTLE)},
+    [WP_EXCHANGE_PLAN] = {"choosing a deployment",
+                          TO(PLAN) | TO(WAIT) | TO(CREDENTIALS) | TO(SETTLE)},
+    [WP_EXCHANGE_WAIT] = {"waiting before the next attempt", TO(PLAN) | TO(SETTLE)},
+    [WP_EXCHANGE_CREDENTIALS] = {"getting the deployment's credentials",
+                                 TO(SEND) | TO(PLAN) | TO(WAIT) | TO(SETTLE)},
+    [WP_EXCHANGE_SEND] = {"waiting for the upstream's answer",
+                          TO(RELAY) | TO(PLAN) | TO(WAIT) | TO(SETTLE)},
+    [WP_EXCHANGE_RELAY] = {"relaying the answer", TO(PLAN) | TO(WAIT) | TO(SETTLE)},
+    [WP_EXCHANGE_SETTLE] = {"settling the accounts", TO(DONE)},
+    [WP_EXCHANGE_DONE] = {"done", 0},
+#undef TO
+};
+
+void wp_exchange_set(struct wp_exchange *x, enum wp_exchange_state state)
+{
+    WP_CHECK_MAGIC(x, WP_EXCHANGE_MAGIC);
+    WP_CHECK(STATES[x->state].next & (1u << state));
+    x->state = state;
+    x->state_since_ns = wp_now_ns();
+}
+
+const char *wp_exchange_action(const struct wp_exchange *x)
+{
+    return STATES[x->state].action;
+}
+
+static struct wp_exchange *exchange_of(void *state)
+{
+    struct wp_exchange *x = state;
+    WP_CHECK_MAGIC(x, WP_EXCHANGE_MAGIC);
+    return x;
+}
+
+// Session headers in LiteLLM's order; a value of at least 8 harmless characters.
+static bool session_value_ok(wp_view value)
+{
+    if (value.len < 8 || value.len > 128)
+        return false;
+    for (size_t i = 0; i < value.len; i++) {
+        char c = value.ptr[i];
+        bool ok = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '_' || c == '.';
+        if (!ok)
+            return false;
+    }
+    return true;
+}
+
+static wp_view session_of(const struct wp_headers *headers)
+{
+    static const char *const names[] = {"x-litellm-trace-id", "x-litellm-session-id",
+                                        "x-claude-code-session-id"};
+    for (size_t i = 0; i < WP_COUNT_OF(names); i++) {
+        wp_view value = wp_headers_get(headers, names[i]);
+        if (session_value_ok(value))
+            return value;
+    }
+    for (size_t i = 0; i < headers->count; i++) {
+        wp_view name = headers->list[i].name;
+        if (name.len > 13 && wp_view_starts_with_nocase(name, WP_VIEW("x-")) &&
+            wp_view_eq_nocase(wp_view_skip(name, name.len - 11), WP_VIEW("-session-id")) &&
+            session_value_ok(headers->list[i].value))
+            return headers->list[i].value;
+    }
+    return (wp_view){NULL, 0};
+}
+
+static uint64_t body_limit(const struct wp_front *front)
+{
+    uint64_t configured = front->runtime->snapshot->general.max_request_bytes;
+    return configured != 0 ? configured : 32u * 1024 * 1024;
+}
+
+static void inspect(struct wp_exchange *x);
+
+static void *begin(struct wp_front *front)
+{
+    struct wp_exchange *x = WP_ARENA_NEW(front->arena, struct wp_exchange);
+    if (x == NULL) {
+        wp_front_error(front, WP_ERR_NO_MEMORY, (wp_view){NULL, 0}, 1);
+        return NULL;
+    }
+    x->magic = WP_EXCHANGE_MAGIC;
+    x->state_since_ns = front->accepted_ns;
+    x->front = front;
+    x->worker = front->worker;
+    x->gateway = front->gateway;
+    x->arena = front->arena;
+    x->operation = (enum wp_operation)front->route->kind;
+    x->body = wp_buf_make(body_limit(front));
+    x->upstream_error_body = wp_buf_make(WP_UPSTREAM_ERROR_MAX);
+    x->hold = wp_buf_make(WP_JSON_ANSWER_MAX);
+    x->session_id = session_of(&front->head->headers);
+    wp_timer_init(&x->timer, front->worker->loop, NULL, x);
+    wp_timer_init(&x->ping, front->worker->loop, NULL, x);
+    atomic_fetch_add(&x->gateway->counters.in_flight, 1);
+    wp_exchange_set(x, WP_EXCHANGE_BODY);
+    front->state = x; // an early answer must find it
+    uint64_t announced = front->head->content_length;
+    if (!front->head->has_body) {
+        x->body_end_ns = wp_now_ns();
+        inspect(x);
+    } else if (announced != UINT64_MAX && announced > x->body.max) {
+        wp_exchange_fail(x, WP_ERR_TOO_LARGE, (wp_view){NULL, 0}, -1);
+    } else if (announced != UINT64_MAX && !wp_buf_reserve(&x->body, (size_t)announced)) {
+        wp_exchange_fail(x, WP_ERR_NO_MEMORY, (wp_view){NULL, 0}, 1);
+    } else {
+        wp_request_read_body(front->request);
+    }
+    return x;
+}
+
+static void on_body(void *state, wp_view bytes)
+{
+    struct wp_exchange *x = exchange_of(state);
+    if (x->state != WP_EXCHANGE_BODY)
+        return;
+    bool too_large = bytes.len > x->body.max - x->body.len;
+    wp_buf_append(&x->body, bytes);
+    if (!wp_buf_ok(&x->body))
+        wp_exchange_fail(x, too_large ? WP_ERR_TOO_LARGE : WP_ERR_NO_MEMORY, (wp_view){NULL, 0},
+                         -1);
+}
+
+static void on_body_end(void *state)
+{
+    struct wp_exchange *x = exchange_of(state);
+    if (x->state != WP_EXCHANGE_BODY)
+        return;
+    x->body_end_ns = wp_now_ns();
+    inspect(x);
+}
+
+// What only the scan can tell: JSON, shape, model.
+static enum wp_err scan(struct wp_exchange *x, wp_view *message)
+{
+    const char *detail = NULL;
+    size_t offset = 0;
+    wp_view encoding = wp_headers_get(&x->front->head->headers, "content-encoding");
+    if (encoding.len > 0 && !wp_view_eq_nocase(encoding, WP_VIEW("identity"))) {
+        *message = WP_VIEW("Content-Encoding of the request is not supported; send the body "
+                           "uncompressed");
+        return WP_ERR_MEDIA_TYPE;
+    }
+    enum wp_err err =
+        wp_request_scan(x->arena, wp_buf_view(&x->body), &x->request, &detail, &offset);
+    if (err == WP_ERR_INVALID_JSON && detail != NULL)
+        *message = wp_arena_printf(x->arena, "The request body is not valid JSON: %s (byte %zu)",
+                                   detail, offset);
+    else if (err != WP_OK && detail != NULL)
+        *message = wp_view_of(detail);
+    return err;
+}
+
+static enum wp_err build_prompt(struct wp_exchange *x)
+{
+    const struct wp_chain_options options = {
+        .key = wp_router_hash_key(x->gateway->router),
+        .collapse_tool_runs =
+            x->group.count > 0 && x->group.deployments[0]->platform == WP_PLATFORM_ANTHROPIC,
+    };
+    enum wp_err err = wp_chain_build(x->arena, &x->request, &options, &x->prompt);
+    x->has_prompt = err == WP_OK;
+    // A chain that cannot be built only costs the routing, not the request.
+    return err == WP_ERR_NO_MEMORY ? err : WP_OK;
+}
+
+static wp_view unknown_model(struct wp_exchange *x)
+{
+    size_t count;
+    const wp_view *names = wp_snapshot_public_models(x->front->runtime->snapshot, &count);
+    struct wp_buf text = wp_buf_make(4096);
+    wp_buf_append_cstring(&text, "model: ");
+    wp_buf_append(&text, wp_view_sub(x->request.model, 0, 200));
+    wp_buf_append_cstring(&text, " is not configured here. Configured: ");
+    for (size_t i = 0; i < count && i < 20 && text.len < 2000; i++) {
+        wp_buf_append_cstring(&text, i > 0 ? ", " : "");
+        wp_buf_append(&text, wp_view_sub(names[i], 0, 200));
+    }
+    wp_view message = wp_arena_copy(x->arena, wp_buf_view(&text));
+    wp_buf_free(&text);
+    return message;
+}
+
+static uint32_t wanted_retries(const struct wp_exchange *x)
+{
+    uint64_t asked;
+    wp_view header = wp_headers_get(&x->front->head->headers, "x-litellm-num-retries");
+    if (header.len > 0 && wp_view_parse_u64(header, &asked))
+        return asked > 10 ? 10 : (uint32_t)asked;
+    return x->front->runtime->snapshot->router.num_retries;
+}
+
+static void inspect(struct wp_exchange *x)
+{
+    wp_view message = {NULL, 0};
+    wp_exchange_set(x, WP_EXCHANGE_INSPECT);
+    enum wp_err err = scan(x, &message);
+    if (err == WP_OK) {
+        if (x->session_id.len == 0)
+            x->session_id = x->request.session_id;
+        x->retries_max = wanted_retries(x);
+        err = wp_exchange_enter_group(x, x->request.model);
+        x->asked_group = x->group.group;
+        if (err == WP_ERR_UNKNOWN_MODEL)
+            message = unknown_model(x);
+    }
+    if (err == WP_OK)
+        err = build_prompt(x);
+    if (err != WP_OK)
+        wp_exchange_fail(x, err, message, err == WP_ERR_NO_MEMORY ? 1 : -1);
+    else
+        wp_exchange_plan(x);
+}
+
+static void on_drain(void *state)
+{
+    struct wp_exchange *x = exchange_of(state);
+    if (x->upstream_paused && x->call != NULL) {
+        x->upstream_paused = false;
+        wp_call_resume(x->call);
+    }
+}
+
+static void on_abort(void *state, enum wp_err err)
+{
+    struct wp_exchange *x = exchange_of(state);
+    if (x->state == WP_EXCHANGE_DONE)
+        return;
+    x->client_gone = true;
+    x->ended = true;
+    if (x->err == WP_OK)
+        x->err = err == WP_OK ? WP_ERR_CLIENT_GONE : err;
+    wp_exchange_estimate_output(x);
+    wp_exchange_cancel_attempt(x, WP_OUTCOME_CANCELLED);
+    wp_exchange_record(x);
+}
+
+static void on_closed(void *state)
+{
+    struct wp_exchange *x = exchange_of(state);
+    if (x->state != WP_EXCHANGE_DONE) {
+        if (x->err == WP_OK)
+            x->err = WP_ERR_CLIENT_GONE;
+        wp_exchange_cancel_attempt(x, WP_OUTCOME_CANCELLED);
+        wp_exchange_record(x);
+    }
+    wp_timer_stop(&x->timer);
+    wp_timer_stop(&x->ping);
+    wp_buf_free(&x->body);
+    wp_buf_free(&x->hold);
+    wp_buf_free(&x->upstream_error_body);
+    atomic_fetch_sub(&x->gateway->counters.in_flight, 1);
+    x->magic = 0;
+}
+
+const struct wp_service wp_exchange_service = {
+    .begin = begin,
+    .body = on_body,
+    .body_end = on_body_end,
+    .drain = on_drain,
+    .abort = on_abort,
+    .closed = on_closed,
+};

@@ -1,0 +1,157 @@
+// One request to a model and its answer, from head to ledger row. Private to gateway/.
+//
+//   HEAD → BODY → INSPECT → PLAN → CREDENTIALS → SEND → RELAY → SETTLE → DONE
+//                             ↑ ↘      |           |       |
+//                           WAIT ←─────┴───────────┴───────┘  (a failed attempt, nothing sent)
+//
+// Every state may go to SETTLE (an error, the client left). Until the first byte is sent to the
+// client a failed attempt may go to the next candidate; after it only an error event may follow.
+#ifndef WP_GATEWAY_EXCHANGE_H
+#define WP_GATEWAY_EXCHANGE_H
+
+#include "gateway/front.h"
+#include "gateway/worker.h"
+
+enum wp_exchange_state {
+    WP_EXCHANGE_HEAD,
+    WP_EXCHANGE_BODY,
+    WP_EXCHANGE_INSPECT,
+    WP_EXCHANGE_PLAN,
+    WP_EXCHANGE_WAIT, // back-off before another attempt
+    WP_EXCHANGE_CREDENTIALS,
+    WP_EXCHANGE_SEND,
+    WP_EXCHANGE_RELAY,
+    WP_EXCHANGE_SETTLE,
+    WP_EXCHANGE_DONE,
+    WP_EXCHANGE_STATE_COUNT,
+};
+
+enum {
+    WP_EXCHANGE_MAGIC = 0x45584348,
+    WP_HOLD_MAX = 1024 * 1024,           // bytes of a stream held back before its first content
+    WP_HOLD_MS = 1000,                   // longest that message_start is held back
+    WP_UPSTREAM_ERROR_MAX = 1024 * 1024, // bytes of an upstream's error body
+    WP_JSON_ANSWER_MAX = 64 * 1024 * 1024,
+    WP_ATTEMPTS_LOGGED = 16,
+};
+
+// One attempt, as the log shows it. Times in ns on the monotonic clock, 0 if not reached.
+struct wp_try {
+    const struct wp_deployment_config *deployment;
+    wp_view upstream_model;
+    wp_view api_base;
+    uint64_t begun_ns, connected_ns, first_byte_ns, ended_ns;
+    int status;
+    enum wp_err err;
+    bool reused;
+};
+
+struct wp_exchange {
+    uint32_t magic;
+    enum wp_exchange_state state;
+    uint64_t state_since_ns;
+    struct wp_front *front;
+    struct wp_worker *worker;
+    struct wp_gateway *gateway;
+    struct wp_arena *arena;
+    enum wp_operation operation;
+
+    // the request
+    struct wp_buf body;
+    struct wp_request request;
+    struct wp_prompt prompt;
+    bool has_prompt;
+    wp_view session_id;
+    uint64_t body_end_ns;
+
+    // where it may go
+    struct wp_resolved group;
+    wp_view asked_group;          // the first group: what fallbacks are looked up by
+    struct wp_model_info *models; // one per group.deployments
+    struct wp_plan *plan;
+    struct wp_plan_request plan_request;
+    uint64_t tried;                // bit per group.deployments
+    uint32_t retries, retries_max; // in this group
+    uint32_t total_retries;
+    uint32_t fallbacks; // groups entered beyond the first
+    bool context_exceeded;
+    bool refreshed_credentials;
+
+    // the attempt under way
+    struct wp_attempt attempt;
+    bool attempt_open;
+    struct wp_try tries[WP_ATTEMPTS_LOGGED];
+    uint32_t try_count;
+    size_t candidate_index; // in group.deployments
+    const struct wp_model_info *model;
+    wp_view upstream_model;
+    struct wp_upstream_request upstream;
+    struct wp_aws_keys keys;
+    struct wp_aws_wait *aws_wait;
+    struct wp_call *call;
+    struct wp_answer *answer;
+    struct wp_answer_options answer_options;
+    struct wp_headers upstream_headers;
+    int upstream_status;
+    struct wp_buf upstream_error_body;
+    bool response_begun; // the router knows that the entries are readable
+
+    // the client
+    struct wp_buf hold; // client bytes not yet sent: before commit, or a JSON answer
+    bool committed;     // the response head has been sent
+    bool writing_failed;
+    bool upstream_paused;
+    bool ended;            // response_end or abort has been called
+    struct wp_timer timer; // hold, back-off
+    struct wp_timer ping;
+    uint64_t last_write_ns, commit_ns, first_call_ns, response_head_ns;
+    uint64_t response_bytes;
+    int http_status;
+
+    // the outcome
+    struct wp_upstream_error last_error;
+    bool has_last_error;
+    enum wp_err err;
+    wp_view error_message;
+    wp_view decision_json;
+    wp_view *dropped;
+    size_t dropped_count;
+    bool estimated;
+    bool client_gone;
+    bool recorded;
+};
+
+extern const struct wp_service wp_exchange_service; // route->kind: enum wp_operation
+
+// exchange.c
+void wp_exchange_set(struct wp_exchange *x, enum wp_exchange_state state);
+const char *wp_exchange_action(const struct wp_exchange *x);
+
+// attempt.c: planning and the upstream side.
+// Enters the model group that `model` names; WP_ERR_UNKNOWN_MODEL, WP_ERR_NO_MEMORY.
+enum wp_err wp_exchange_enter_group(struct wp_exchange *x, wp_view model) WP_WARN_UNUSED;
+void wp_exchange_plan(struct wp_exchange *x);
+// Ends what is under way without a word to the client (it left, or the exchange is over).
+void wp_exchange_cancel_attempt(struct wp_exchange *x, enum wp_outcome outcome);
+
+// relay.c: the client side.
+void wp_exchange_write(void *exchange, wp_view bytes); // wp_answer_write
+void wp_exchange_commit(struct wp_exchange *x);
+// The answer is complete.
+void wp_exchange_complete(struct wp_exchange *x);
+// Ends with an error: an envelope before the first byte, an event after it.
+void wp_exchange_fail(struct wp_exchange *x, enum wp_err err, wp_view message,
+                      int64_t retry_after_ms);
+// Ends with the upstream's last error.
+void wp_exchange_fail_upstream(struct wp_exchange *x);
+
+// settle.c: books.
+void wp_exchange_record(struct wp_exchange *x);
+wp_view wp_exchange_decision(struct wp_exchange *x);
+// x-litellm-* fields for the response; strings in the arena.
+enum wp_err wp_exchange_headers(struct wp_exchange *x, struct wp_headers *out) WP_WARN_UNUSED;
+double wp_exchange_spend(const struct wp_exchange *x, double *saved);
+// Output tokens estimated from what was sent, when the usage is not final.
+void wp_exchange_estimate_output(struct wp_exchange *x);
+
+#endif

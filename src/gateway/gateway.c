@@ -1,0 +1,285 @@
+#include "gateway/gateway.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+enum { GATEWAY_MAGIC = 0x47415445, RUNTIME_MAGIC = 0x52554e54 };
+
+struct wp_gateway_private {
+    pthread_mutex_t lock; // guards `runtime`
+    struct wp_runtime *runtime;
+};
+
+static enum wp_err load_tables(struct wp_gateway *gateway, const struct wp_gateway_options *options,
+                               char *error, size_t error_size)
+{
+    gateway->models =
+        wp_model_table_load(options->models_json, options->models_override, error, error_size);
+    if (gateway->models == NULL)
+        return WP_ERR_INVALID;
+    gateway->tables =
+        wp_provider_tables_load(options->betas_json, options->betas_override, error, error_size);
+    return gateway->tables == NULL ? WP_ERR_INVALID : WP_OK;
+}
+
+enum wp_err wp_gateway_create(const struct wp_gateway_options *options, struct wp_gateway **out,
+                              char *error, size_t error_size)
+{
+    struct wp_gateway *gateway = wp_alloc_or_die(sizeof(*gateway));
+    gateway->magic = GATEWAY_MAGIC;
+    gateway->hidden = wp_alloc_or_die(sizeof(*gateway->hidden));
+    pthread_mutex_init(&gateway->hidden->lock, NULL);
+    gateway->ledger = options->ledger;
+    gateway->version = options->version;
+    gateway->started_ms = wp_wall_ms();
+    enum wp_err err = load_tables(gateway, options, error, error_size);
+    if (err == WP_OK) {
+        gateway->router = wp_router_create();
+        if (gateway->router == NULL)
+            err = WP_ERR_NO_MEMORY;
+    }
+    if (err != WP_OK) {
+        wp_gateway_destroy(gateway);
+        return err;
+    }
+    *out = gateway;
+    return WP_OK;
+}
+
+void wp_gateway_destroy(struct wp_gateway *gateway)
+{
+    if (gateway == NULL)
+        return;
+    WP_CHECK_MAGIC(gateway, GATEWAY_MAGIC);
+    wp_runtime_unref(gateway->hidden->runtime);
+    wp_router_destroy(gateway->router);
+    wp_provider_tables_free(gateway->tables);
+    wp_model_table_free(gateway->models);
+    pthread_mutex_destroy(&gateway->hidden->lock);
+    wp_free(gateway->hidden);
+    gateway->magic = 0;
+    wp_free(gateway);
+}
+
+static void runtime_free(struct wp_runtime *runtime)
+{
+    for (size_t i = 0; i < runtime->snapshot->deployment_count; i++)
+        if (runtime->deployments != NULL)
+            wp_aws_source_unref(runtime->deployments[i].aws);
+    wp_snapshot_unref(runtime->snapshot);
+    wp_arena_destroy(runtime->arena);
+    runtime->magic = 0;
+    wp_free(runtime);
+}
+
+void wp_runtime_unref(struct wp_runtime *runtime)
+{
+    if (runtime == NULL)
+        return;
+    WP_CHECK_MAGIC(runtime, RUNTIME_MAGIC);
+    if (atomic_fetch_sub(&runtime->references, 1) == 1)
+        runtime_free(runtime);
+}
+
+struct wp_runtime *wp_gateway_runtime(struct wp_gateway *gateway)
+{
+    pthread_mutex_lock(&gateway->hidden->lock);
+    struct wp_runtime *runtime = gateway->hidden->runtime;
+    if (runtime != NULL)
+        atomic_fetch_add(&runtime->references, 1);
+    pthread_mutex_unlock(&gateway->hidden->lock);
+    return runtime;
+}
+
+static bool is_aws(const struct wp_deployment_config *deployment)
+{
+    return deployment->platform == WP_PLATFORM_BEDROCK ||
+           deployment->platform == WP_PLATFORM_BEDROCK_MANTLE ||
+           deployment->platform == WP_PLATFORM_CLAUDE_AWS;
+}
+
+// api_key beats AWS_BEARER_TOKEN_BEDROCK; the environment's token serves only deployments that
+// name no credentials of their own (wire.md: it beats the default chain, not explicit ones).
+static wp_view bearer_of(const struct wp_deployment_config *deployment)
+{
+    if (deployment->api_key.len > 0)
+        return deployment->api_key;
+    bool own = deployment->aws.access_key_id.len > 0 || deployment->aws.profile.len > 0 ||
+               deployment->aws.role_arn.len > 0 || deployment->aws.web_identity_token.len > 0;
+    return own ? (wp_view){NULL, 0} : wp_view_of(getenv("AWS_BEARER_TOKEN_BEDROCK"));
+}
+
+static bool same_aws(const struct wp_deployment_config *a, const struct wp_deployment_config *b)
+{
+    return wp_view_eq(a->aws.access_key_id, b->aws.access_key_id) &&
+           wp_view_eq(a->aws.secret_access_key, b->aws.secret_access_key) &&
+           wp_view_eq(a->aws.session_token, b->aws.session_token) &&
+           wp_view_eq(a->aws.region, b->aws.region) && wp_view_eq(a->aws.profile, b->aws.profile) &&
+           wp_view_eq(a->aws.role_arn, b->aws.role_arn) &&
+           wp_view_eq(a->aws.session_name, b->aws.session_name) &&
+           wp_view_eq(a->aws.external_id, b->aws.external_id) &&
+           wp_view_eq(a->aws.web_identity_token, b->aws.web_identity_token) &&
+           wp_view_eq(a->aws.sts_endpoint, b->aws.sts_endpoint);
+}
+
+static struct wp_aws_source *new_source(const struct wp_deployment_config *deployment)
+{
+    const struct wp_aws_source_config config = {
+        .access_key_id = deployment->aws.access_key_id,
+        .secret_access_key = deployment->aws.secret_access_key,
+        .session_token = deployment->aws.session_token,
+        .region = deployment->aws.region,
+        .profile = deployment->aws.profile,
+        .role_arn = deployment->aws.role_arn,
+        .session_name = deployment->aws.session_name,
+        .external_id = deployment->aws.external_id,
+        .web_identity_token = deployment->aws.web_identity_token,
+        .sts_endpoint = deployment->aws.sts_endpoint,
+    };
+    return wp_aws_source_create(&config);
+}
+
+// Deployments with the same credentials share one source, so that one refresh serves them all.
+static bool attach_source(struct wp_runtime *runtime, size_t index)
+{
+    const struct wp_deployment_config *deployments = runtime->snapshot->deployments;
+    for (size_t i = 0; i < index; i++) {
+        if (runtime->deployments[i].aws == NULL || !same_aws(&deployments[i], &deployments[index]))
+            continue;
+        runtime->deployments[index].aws = runtime->deployments[i].aws;
+        wp_aws_source_ref(runtime->deployments[index].aws);
+        return true;
+    }
+    runtime->deployments[index].aws = new_source(&deployments[index]);
+    return runtime->deployments[index].aws != NULL;
+}
+
+static wp_view model_name_for_facts(const struct wp_deployment_config *deployment,
+                                    wp_view upstream_model)
+{
+    return deployment->base_model.len > 0 ? deployment->base_model : upstream_model;
+}
+
+static void lookup_model(const struct wp_gateway *gateway,
+                         const struct wp_deployment_config *deployment, wp_view upstream_model,
+                         struct wp_model_info *out)
+{
+    const struct wp_price_override *own = &deployment->price;
+    wp_model_lookup(gateway->models, wp_view_of(wp_platform_name(deployment->platform)),
+                    model_name_for_facts(deployment, upstream_model), out);
+    if (own->input >= 0)
+        out->price.input = own->input;
+    if (own->output >= 0)
+        out->price.output = own->output;
+    if (own->cache_read >= 0)
+        out->price.cache_read = own->cache_read;
+    if (own->cache_write_5m >= 0)
+        out->price.cache_write_5m = own->cache_write_5m;
+    if (own->cache_write_1h >= 0)
+        out->price.cache_write_1h = own->cache_write_1h;
+    if (own->input >= 0 && own->output >= 0)
+        out->price.known = true;
+    if (deployment->max_input_tokens > 0)
+        out->max_input_tokens = deployment->max_input_tokens;
+    if (deployment->max_output_tokens > 0)
+        out->max_output_tokens = deployment->max_output_tokens;
+}
+
+void wp_runtime_model(const struct wp_gateway *gateway, const struct wp_runtime *runtime,
+                      const struct wp_deployment_config *deployment, wp_view upstream_model,
+                      struct wp_model_info *out)
+{
+    if (deployment->wildcard)
+        lookup_model(gateway, deployment, upstream_model, out);
+    else
+        *out = runtime->deployments[deployment->index].model;
+}
+
+static enum wp_err compile(struct wp_gateway *gateway, struct wp_runtime *runtime)
+{
+    const struct wp_snapshot *snapshot = runtime->snapshot;
+    runtime->deployments = wp_arena_array(runtime->arena, snapshot->deployment_count + 1,
+                                          sizeof(*runtime->deployments));
+    if (runtime->deployments == NULL)
+        return WP_ERR_NO_MEMORY;
+    for (size_t i = 0; i < snapshot->deployment_count; i++) {
+        const struct wp_deployment_config *deployment = &snapshot->deployments[i];
+        lookup_model(gateway, deployment, deployment->upstream_model,
+                     &runtime->deployments[i].model);
+        runtime->deployments[i].region = deployment->aws.region;
+        if (!is_aws(deployment))
+            continue;
+        runtime->deployments[i].bearer = bearer_of(deployment);
+        if (runtime->deployments[i].bearer.len == 0 && !attach_source(runtime, i))
+            return WP_ERR_NO_MEMORY;
+        if (!deployment->wildcard && !runtime->deployments[i].model.price.known)
+            wp_log(WP_LOG_WARN, "prices",
+                   "no price is known for %.*s: a conservative one is used; give it under "
+                   "litellm_params (input_cost_per_token …) or set model_info.base_model",
+                   WP_VIEW_ARG(deployment->upstream_model));
+    }
+    runtime->identity_required = snapshot->general.master_key.len > 0;
+    if (runtime->identity_required)
+        wp_sha256(snapshot->general.master_key, runtime->master_key_digest);
+    return WP_OK;
+}
+
+enum wp_err wp_gateway_configure(struct wp_gateway *gateway, struct wp_snapshot *snapshot,
+                                 char *error, size_t error_size)
+{
+    struct wp_runtime *runtime = wp_alloc(sizeof(*runtime));
+    struct wp_arena *arena = wp_arena_create(0);
+    if (runtime == NULL || arena == NULL) {
+        wp_free(runtime);
+        wp_arena_destroy(arena);
+        return WP_ERR_NO_MEMORY;
+    }
+    runtime->magic = RUNTIME_MAGIC;
+    runtime->references = 1;
+    runtime->arena = arena;
+    runtime->snapshot = snapshot;
+    wp_snapshot_ref(snapshot);
+    enum wp_err err = compile(gateway, runtime);
+    if (err == WP_OK)
+        err = wp_router_configure(gateway->router, snapshot);
+    if (err != WP_OK) {
+        if (error_size > 0)
+            strncat(error, wp_err_info(err)->sentence, error_size - 1);
+        runtime_free(runtime);
+        return err;
+    }
+    pthread_mutex_lock(&gateway->hidden->lock);
+    struct wp_runtime *old = gateway->hidden->runtime;
+    gateway->hidden->runtime = runtime;
+    pthread_mutex_unlock(&gateway->hidden->lock);
+    wp_runtime_unref(old);
+    return WP_OK;
+}
+
+static void add(_Atomic uint64_t *counter, uint64_t value)
+{
+    atomic_fetch_add_explicit(counter, value, memory_order_relaxed);
+}
+
+void wp_gateway_submit(struct wp_gateway *gateway, const struct wp_record *record)
+{
+    struct wp_gateway_counters *counters = &gateway->counters;
+    add(&counters->requests, 1);
+    if (!wp_view_is(record->status, "success"))
+        add(&counters->failures, 1);
+    add(&counters->retries, record->attempted_retries);
+    add(&counters->fallbacks, record->attempted_fallbacks);
+    add(&counters->input_tokens, record->input_tokens);
+    add(&counters->cache_read_tokens, record->cache_read_tokens);
+    add(&counters->cache_write_tokens,
+        record->cache_write_5m_tokens + record->cache_write_1h_tokens);
+    add(&counters->output_tokens, record->output_tokens);
+    add(&counters->spend_nano_usd, (uint64_t)(record->spend * 1e9));
+    add(&counters->overhead_us_sum, record->overhead_us);
+    if (gateway->ledger != NULL)
+        (void)wp_ledger_submit(gateway->ledger, record); // a full queue is counted by the ledger
+}

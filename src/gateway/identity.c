@@ -1,0 +1,95 @@
+#include "gateway/identity.h"
+
+#include <stdio.h>
+
+#include "base/codec.h"
+#include "base/random.h"
+
+bool wp_identity_is_master_key(const struct wp_runtime *runtime, wp_view key)
+{
+    uint8_t digest[WP_SHA256_LEN];
+    if (!runtime->identity_required || key.len == 0)
+        return false;
+    wp_sha256(key, digest);
+    return wp_equal_constant_time(digest, runtime->master_key_digest, WP_SHA256_LEN);
+}
+
+// "Bearer KEY" or the bare key.
+static wp_view bearer_key(wp_view value)
+{
+    if (wp_view_starts_with_nocase(value, WP_VIEW("Bearer ")))
+        return wp_view_trim(wp_view_skip(value, 7));
+    return value;
+}
+
+static bool try_key(const struct wp_runtime *runtime, wp_view key, struct wp_caller *out)
+{
+    if (!wp_identity_is_master_key(runtime, key))
+        return false;
+    out->known = true;
+    wp_sha256(key, out->digest);
+    wp_hex_encode(out->digest, WP_SHA256_LEN, out->key_hash);
+    return true;
+}
+
+void wp_identify(const struct wp_runtime *runtime, const struct wp_request_head *head,
+                 struct wp_arena *arena, struct wp_caller *out)
+{
+    (void)arena;
+    *out = (struct wp_caller){0};
+    wp_view authorization = bearer_key(wp_headers_get(&head->headers, "authorization"));
+    if (wp_view_starts_with(authorization, WP_VIEW("sk-ant-oat")))
+        out->oauth = authorization;
+    if (!runtime->identity_required) {
+        out->known = true;
+        return;
+    }
+    const wp_view keys[] = {
+        bearer_key(wp_headers_get(&head->headers, "x-litellm-api-key")),
+        authorization,
+        wp_headers_get(&head->headers, "x-api-key"),
+    };
+    for (size_t i = 0; i < WP_COUNT_OF(keys); i++)
+        if (try_key(runtime, keys[i], out))
+            return;
+}
+
+// HMAC over "expiry.nonce" under a key that only the master key yields.
+static void session_mac(const struct wp_runtime *runtime, wp_view payload,
+                        char out[WP_SHA256_HEX_LEN + 1])
+{
+    static const char label[] = "warmpath console session";
+    uint8_t key[WP_SHA256_LEN], mac[WP_SHA256_LEN];
+    wp_hmac_sha256(wp_view_make((const char *)runtime->master_key_digest, WP_SHA256_LEN),
+                   wp_view_make(label, sizeof(label) - 1), key);
+    wp_hmac_sha256(wp_view_make((const char *)key, sizeof(key)), payload, mac);
+    wp_hex_encode(mac, sizeof(mac), out);
+}
+
+void wp_session_issue(const struct wp_runtime *runtime, int64_t now_ms,
+                      char out[WP_SESSION_TOKEN_MAX])
+{
+    char nonce[33], payload[64], mac[WP_SHA256_HEX_LEN + 1];
+    uint8_t bytes[16];
+    wp_random_bytes(bytes, sizeof(bytes));
+    wp_hex_encode(bytes, sizeof(bytes), nonce);
+    snprintf(payload, sizeof(payload), "%lld.%s", (long long)(now_ms / 1000 + WP_SESSION_TTL_S),
+             nonce);
+    session_mac(runtime, wp_view_of(payload), mac);
+    snprintf(out, WP_SESSION_TOKEN_MAX, "%s.%s", payload, mac);
+}
+
+bool wp_session_valid(const struct wp_runtime *runtime, wp_view token, int64_t now_ms)
+{
+    char mac[WP_SHA256_HEX_LEN + 1];
+    uint64_t expiry;
+    size_t first = wp_view_find_char(token, '.'), last = wp_view_rfind_char(token, '.');
+    if (!runtime->identity_required || first == WP_NOT_FOUND || first == last ||
+        token.len >= WP_SESSION_TOKEN_MAX || token.len - last - 1 != WP_SHA256_HEX_LEN)
+        return false;
+    if (!wp_view_parse_u64(wp_view_sub(token, 0, first), &expiry))
+        return false;
+    session_mac(runtime, wp_view_sub(token, 0, last), mac);
+    return wp_equal_constant_time(mac, token.ptr + last + 1, WP_SHA256_HEX_LEN) &&
+           expiry > (uint64_t)(now_ms / 1000);
+}

@@ -1,0 +1,258 @@
+// The client side of an exchange: what is held back, when the head goes out, how it ends.
+#include "gateway/exchange.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+static uint32_t keepalive_ms(const struct wp_exchange *x)
+{
+    uint32_t ms = x->answer_options.deployment->keepalive_ms;
+    return ms != 0 ? ms : 15000;
+}
+
+static void send_to_client(struct wp_exchange *x, wp_view bytes)
+{
+    bool pause = false;
+    if (x->ended || bytes.len == 0)
+        return;
+    x->last_write_ns = wp_loop_now_ns(x->worker->loop);
+    x->response_bytes += bytes.len;
+    if (wp_response_write(x->front->request, bytes, &pause) != WP_OK) {
+        x->writing_failed = true; // on_abort follows
+        return;
+    }
+    if (pause && x->call != NULL && !x->upstream_paused) {
+        x->upstream_paused = true;
+        wp_call_pause(x->call);
+    }
+}
+
+void wp_exchange_write(void *exchange, wp_view bytes)
+{
+    struct wp_exchange *x = exchange;
+    WP_CHECK_MAGIC(x, WP_EXCHANGE_MAGIC);
+    if (x->committed)
+        send_to_client(x, bytes);
+    else
+        wp_buf_append(&x->hold, bytes);
+}
+
+static void ping_due(void *arg);
+
+static void arm_ping(struct wp_exchange *x, uint64_t ms)
+{
+    wp_timer_init(&x->ping, x->worker->loop, ping_due, x);
+    wp_timer_start(&x->ping, ms);
+}
+
+// Bedrock sends no pings; clients and middleboxes give up on silence (wire.md: 60 s, 300 s).
+// The timer looks at the last write instead of being restarted by each.
+static void ping_due(void *arg)
+{
+    static const char event[] = "event: ping\ndata: {\"type\": \"ping\"}\n\n";
+    struct wp_exchange *x = arg;
+    WP_CHECK_MAGIC(x, WP_EXCHANGE_MAGIC);
+    if (x->ended || !x->committed)
+        return;
+    uint64_t silent_ms = (wp_now_ns() - x->last_write_ns) / 1000000u, limit = keepalive_ms(x);
+    if (silent_ms + 5 < limit) {
+        arm_ping(x, limit - silent_ms);
+        return;
+    }
+    if (!x->answer->in_event && !x->upstream_paused)
+        send_to_client(x, wp_view_make(event, sizeof(event) - 1));
+    arm_ping(x, limit);
+}
+
+static enum wp_err response_headers(struct wp_exchange *x, struct wp_headers *headers)
+{
+    wp_headers_init(headers, x->arena);
+    enum wp_err err = wp_answer_headers(&x->answer_options, headers);
+    if (err == WP_OK && x->answer_options.stream) {
+        err = wp_headers_add(headers, WP_VIEW("content-type"),
+                             WP_VIEW("text/event-stream; charset=utf-8"));
+        if (err == WP_OK)
+            err = wp_headers_add(headers, WP_VIEW("cache-control"), WP_VIEW("no-cache"));
+        // nginx in front must not buffer the stream
+        if (err == WP_OK)
+            err = wp_headers_add(headers, WP_VIEW("x-accel-buffering"), WP_VIEW("no"));
+    } else if (err == WP_OK) {
+        err = wp_headers_add(headers, WP_VIEW("content-type"), WP_VIEW("application/json"));
+    }
+    return err == WP_OK ? wp_exchange_headers(x, headers) : err;
+}
+
+static void give_up(struct wp_exchange *x)
+{
+    x->ended = true;
+    wp_exchange_cancel_attempt(x, WP_OUTCOME_CANCELLED);
+    wp_response_abort(x->front->request);
+    wp_exchange_record(x);
+}
+
+void wp_exchange_commit(struct wp_exchange *x)
+{
+    struct wp_headers headers;
+    if (x->ended || x->committed)
+        return;
+    wp_timer_stop(&x->timer);
+    x->commit_ns = wp_now_ns();
+    enum wp_err err = response_headers(x, &headers);
+    if (err == WP_OK)
+        err = wp_response_head(x->front->request, 200, &headers, UINT64_MAX);
+    if (err != WP_OK || !wp_buf_ok(&x->hold)) {
+        x->err = err != WP_OK ? err : WP_ERR_NO_MEMORY;
+        give_up(x);
+        return;
+    }
+    x->committed = true;
+    x->http_status = 200;
+    send_to_client(x, wp_buf_view(&x->hold));
+    wp_buf_free(&x->hold);
+    arm_ping(x, keepalive_ms(x));
+}
+
+static void send_json(struct wp_exchange *x)
+{
+    struct wp_headers headers;
+    x->commit_ns = wp_now_ns();
+    x->http_status = x->upstream_status;
+    x->response_bytes = x->hold.len;
+    x->ended = true;
+    if (!wp_buf_ok(&x->hold) || response_headers(x, &headers) != WP_OK) {
+        x->err = WP_ERR_NO_MEMORY;
+        wp_response_abort(x->front->request);
+        return;
+    }
+    wp_response_send(x->front->request, x->upstream_status, &headers, wp_buf_view(&x->hold));
+}
+
+void wp_exchange_complete(struct wp_exchange *x)
+{
+    wp_timer_stop(&x->timer);
+    wp_timer_stop(&x->ping);
+    if (x->answer_options.stream) {
+        wp_exchange_commit(x);
+        if (!x->ended)
+            wp_response_end(x->front->request);
+        x->ended = true;
+    } else {
+        send_json(x);
+    }
+    wp_exchange_record(x);
+}
+
+// Whole answers: errors and estimates.
+
+static enum wp_err whole_headers(struct wp_exchange *x, int64_t retry_after_ms, bool never_retry,
+                                 struct wp_headers *headers)
+{
+    wp_headers_init(headers, x->arena);
+    enum wp_err err = wp_headers_add(headers, WP_VIEW("content-type"), WP_VIEW("application/json"));
+    if (err == WP_OK && retry_after_ms >= 0) {
+        wp_view seconds =
+            wp_arena_printf(x->arena, "%lld", (long long)((retry_after_ms + 999) / 1000));
+        err = wp_headers_add(headers, WP_VIEW("retry-after"), seconds);
+    }
+    if (err == WP_OK && never_retry)
+        err = wp_headers_add(headers, WP_VIEW("x-should-retry"), WP_VIEW("false"));
+    return err == WP_OK ? wp_exchange_headers(x, headers) : err;
+}
+
+static void send_whole(struct wp_exchange *x, int status, wp_view body, int64_t retry_after_ms,
+                       bool never_retry, const struct wp_headers *upstream)
+{
+    struct wp_headers headers;
+    wp_view id = upstream == NULL ? (wp_view){NULL, 0} : wp_headers_get(upstream, "request-id");
+    enum wp_err err = whole_headers(x, retry_after_ms, never_retry, &headers);
+    if (err == WP_OK)
+        err = wp_headers_add(&headers, WP_VIEW("request-id"),
+                             id.len > 0 ? id : wp_view_of(x->front->call_id));
+    x->http_status = status;
+    x->ended = true;
+    x->response_bytes = body.len;
+    if (err != WP_OK || body.ptr == NULL)
+        wp_response_abort(x->front->request);
+    else
+        wp_response_send(x->front->request, status, &headers, body);
+}
+
+// After the first byte: one error event in the client's dialect, then the end.
+static void send_error_event(struct wp_exchange *x, wp_view type, wp_view message)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "%.*s", WP_VIEW_ARG(type));
+    wp_view event =
+        wp_anthropic_error_event(x->arena, name, message, wp_view_of(x->front->call_id));
+    if (event.ptr != NULL && !x->answer->in_event)
+        send_to_client(x, event);
+    if (!x->ended)
+        wp_response_end(x->front->request);
+    x->ended = true;
+}
+
+void wp_exchange_fail(struct wp_exchange *x, enum wp_err err, wp_view message,
+                      int64_t retry_after_ms)
+{
+    const struct wp_err_info *info = wp_err_info(err);
+    if (message.len == 0)
+        message = wp_view_of(info->sentence);
+    x->err = err;
+    x->error_message = message;
+    wp_exchange_cancel_attempt(x, WP_OUTCOME_REFUSED);
+    if (!x->ended && x->committed) {
+        send_error_event(x, wp_view_of(info->type), message);
+    } else if (!x->ended) {
+        wp_view body =
+            wp_anthropic_error_body(x->arena, info->type, message, wp_view_of(x->front->call_id));
+        send_whole(x, info->status, body, retry_after_ms, false, NULL);
+    }
+    wp_exchange_record(x);
+}
+
+static int64_t client_retry_after(const struct wp_upstream_error *error)
+{
+    bool waiting_helps = error->status == 429 || error->status == 503;
+    if (!waiting_helps || error->spend_cap)
+        return -1;
+    if (error->retry_after_ms < 1000)
+        return 1000;
+    return error->retry_after_ms > 60000 ? 60000 : error->retry_after_ms;
+}
+
+// Without an answer each count becomes a billed request of the client's own (claude-code.md 7):
+// where no platform counts, an estimate is better than an error.
+static bool answer_with_estimate(struct wp_exchange *x)
+{
+    if (x->operation != WP_OP_COUNT_TOKENS || x->ended || !x->has_prompt ||
+        x->last_error.err == WP_ERR_UPSTREAM_REFUSED)
+        return false;
+    wp_view body = wp_arena_printf(x->arena, "{\"input_tokens\":%u}", x->prompt.tokens);
+    x->err = WP_OK;
+    x->estimated = true;
+    send_whole(x, 200, body, -1, false, NULL);
+    wp_exchange_record(x);
+    return true;
+}
+
+void wp_exchange_fail_upstream(struct wp_exchange *x)
+{
+    if (answer_with_estimate(x))
+        return;
+    const struct wp_upstream_error *error = &x->last_error;
+    x->err = error->err;
+    x->error_message = error->message;
+    if (x->err == WP_ERR_NOT_SUPPORTED) {
+        // The platform lacks a feature that the request needs: the client's to change.
+        wp_exchange_fail(x, WP_ERR_INVALID, error->message, -1);
+        return;
+    }
+    if (!x->ended && x->committed)
+        send_error_event(x, error->type, error->message);
+    else if (!x->ended)
+        send_whole(x, error->status, error->body, client_retry_after(error), error->spend_cap,
+                   x->upstream_status != 0 ? &x->upstream_headers : NULL);
+    wp_exchange_record(x);
+}

@@ -1,0 +1,268 @@
+// The books of an exchange: response headers, price, the one ledger row.
+#include "gateway/exchange.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "json/writer.h"
+
+static const struct wp_try *last_try(const struct wp_exchange *x)
+{
+    return x->try_count == 0 ? NULL : &x->tries[x->try_count - 1];
+}
+
+double wp_exchange_spend(const struct wp_exchange *x, double *saved)
+{
+    *saved = 0;
+    if (x->answer == NULL || !x->answer->usage.seen || x->model == NULL ||
+        x->operation != WP_OP_MESSAGES)
+        return 0;
+    const struct wp_usage *usage = &x->answer->usage;
+    struct wp_usage uncached = *usage;
+    uncached.input = wp_usage_prompt(usage);
+    uncached.cache_read = uncached.cache_write_5m = uncached.cache_write_1h = 0;
+    double spend = wp_price_usage(&x->model->price, usage);
+    *saved = wp_price_usage(&x->model->price, &uncached) - spend;
+    return spend;
+}
+
+void wp_exchange_estimate_output(struct wp_exchange *x)
+{
+    if (x->answer == NULL || x->answer->phase == WP_ANSWER_COMPLETE)
+        return;
+    uint64_t sent = wp_tokens_estimate((size_t)x->answer->output_bytes);
+    if (!x->answer->usage.final && x->answer->usage.output < sent)
+        x->answer->usage.output = sent;
+    x->estimated = !x->answer->usage.final && x->answer->usage.seen;
+}
+
+// Time that the gateway itself took: from the whole request to the first call, and from the
+// upstream's head to ours less what we waited for its body.
+static uint64_t overhead_us(const struct wp_exchange *x)
+{
+    uint64_t ns = 0;
+    if (x->first_call_ns > x->body_end_ns && x->body_end_ns != 0)
+        ns += x->first_call_ns - x->body_end_ns;
+    if (x->answer_options.stream && x->response_head_ns != 0 && x->commit_ns > x->response_head_ns)
+        ns += x->commit_ns - x->response_head_ns;
+    return ns / 1000;
+}
+
+static enum wp_err add(struct wp_headers *headers, const char *name, wp_view value)
+{
+    return value.len == 0 ? WP_OK : wp_headers_add(headers, wp_view_of(name), value);
+}
+
+enum wp_err wp_exchange_headers(struct wp_exchange *x, struct wp_headers *out)
+{
+    const struct wp_try *attempt = last_try(x);
+    double saved, spend = wp_exchange_spend(x, &saved);
+    enum wp_err err = add(out, "x-litellm-call-id", wp_view_of(x->front->call_id));
+    if (err == WP_OK && attempt != NULL)
+        err = add(out, "x-litellm-model-id", attempt->deployment->id);
+    if (err == WP_OK && attempt != NULL)
+        err = add(out, "x-litellm-model-api-base", attempt->api_base);
+    if (err == WP_OK)
+        err = add(out, "x-litellm-model-group", x->group.group);
+    if (err == WP_OK && attempt != NULL)
+        err = add(out, "x-litellm-attempted-retries",
+                  wp_arena_printf(x->arena, "%u", x->total_retries));
+    if (err == WP_OK && attempt != NULL)
+        err = add(out, "x-litellm-attempted-fallbacks",
+                  wp_arena_printf(x->arena, "%u", x->fallbacks));
+    if (err == WP_OK && spend > 0 && !x->answer_options.stream)
+        err = add(out, "x-litellm-response-cost", wp_arena_printf(x->arena, "%.10g", spend));
+    if (err == WP_OK && attempt != NULL)
+        err = add(out, "x-litellm-overhead-duration-ms",
+                  wp_arena_printf(x->arena, "%.3f", (double)overhead_us(x) / 1000.0));
+    return err;
+}
+
+static uint64_t cooling_ms(uint64_t until_ns, uint64_t now_ns)
+{
+    return until_ns > now_ns ? (until_ns - now_ns) / 1000000u : 0;
+}
+
+static wp_view take_json(struct wp_exchange *x, struct wp_buf *buf)
+{
+    wp_view copy = wp_buf_ok(buf) ? wp_arena_copy(x->arena, wp_buf_view(buf)) : (wp_view){NULL, 0};
+    wp_buf_free(buf);
+    return copy;
+}
+
+static void write_candidate(struct wp_json_writer *w, const struct wp_candidate *candidate,
+                            uint64_t now_ns)
+{
+    wp_json_open_object(w, NULL);
+    wp_json_put_str(w, "model_id", candidate->deployment->id);
+    wp_json_put_cstr(w, "reason", wp_reason_name(candidate->reason));
+    wp_json_put_bool(w, "usable", candidate->usable);
+    wp_json_put_u64(w, "predicted_read", candidate->predicted_read);
+    wp_json_put_u64(w, "predicted_write", candidate->predicted_write);
+    wp_json_put_u64(w, "predicted_uncached", candidate->predicted_uncached);
+    if (candidate->predicted_cost >= 0)
+        wp_json_put_double(w, "predicted_cost", candidate->predicted_cost);
+    wp_json_put_u64(w, "in_flight", candidate->in_flight);
+    wp_json_put_u64(w, "cooling_ms", cooling_ms(candidate->cooling_until_ns, now_ns));
+    wp_json_close(w);
+}
+
+wp_view wp_exchange_decision(struct wp_exchange *x)
+{
+    struct wp_buf buf = wp_buf_make(64 * 1024);
+    struct wp_json_writer w = wp_json_writer(&buf);
+    wp_json_open_object(&w, NULL);
+    wp_json_put_str(&w, "group", x->group.group);
+    wp_json_put_u64(&w, "blocks", x->has_prompt ? x->prompt.count : 0);
+    wp_json_put_u64(&w, "breakpoints", x->has_prompt ? x->prompt.breakpoint_count : 0);
+    wp_json_put_u64(&w, "estimated_tokens", x->has_prompt ? x->prompt.tokens : 0);
+    wp_json_open_array(&w, "candidates");
+    for (size_t i = 0; i < x->plan->count; i++)
+        write_candidate(&w, &x->plan->candidates[i], x->plan_request.now_ns);
+    wp_json_close(&w);
+    wp_json_close(&w);
+    return take_json(x, &buf);
+}
+
+static double since_ms(const struct wp_exchange *x, uint64_t ns)
+{
+    return ns > x->front->accepted_ns ? (double)(ns - x->front->accepted_ns) / 1e6 : 0;
+}
+
+static void put_ms(const struct wp_exchange *x, struct wp_json_writer *w, const char *key,
+                   uint64_t ns)
+{
+    if (ns == 0)
+        wp_json_put_null(w, key);
+    else
+        wp_json_put_double(w, key, (double)(int64_t)(since_ms(x, ns) * 1000) / 1000.0);
+}
+
+static wp_view attempts_json(struct wp_exchange *x)
+{
+    struct wp_buf buf = wp_buf_make(64 * 1024);
+    struct wp_json_writer w = wp_json_writer(&buf);
+    wp_json_open_array(&w, NULL);
+    for (uint32_t i = 0; i < x->try_count; i++) {
+        const struct wp_try *attempt = &x->tries[i];
+        wp_json_open_object(&w, NULL);
+        wp_json_put_str(&w, "model_id", attempt->deployment->id);
+        wp_json_put_str(&w, "api_base", attempt->api_base);
+        wp_json_put_i64(&w, "status", attempt->status);
+        wp_json_put_cstr(&w, "error",
+                         attempt->err == WP_OK ? NULL : wp_err_info(attempt->err)->name);
+        put_ms(x, &w, "started_ms", attempt->begun_ns);
+        put_ms(x, &w, "connected_ms", attempt->connected_ns);
+        put_ms(x, &w, "first_byte_ms", attempt->first_byte_ns);
+        put_ms(x, &w, "ended_ms", attempt->ended_ns);
+        wp_json_put_bool(&w, "reused", attempt->reused);
+        wp_json_close(&w);
+    }
+    wp_json_close(&w);
+    return take_json(x, &buf);
+}
+
+static wp_view dropped_json(struct wp_exchange *x)
+{
+    struct wp_buf buf = wp_buf_make(64 * 1024);
+    struct wp_json_writer w = wp_json_writer(&buf);
+    wp_json_open_array(&w, NULL);
+    for (size_t i = 0; i < x->dropped_count; i++)
+        wp_json_put_str(&w, NULL, x->dropped[i]);
+    wp_json_close(&w);
+    return take_json(x, &buf);
+}
+
+static void fill_usage(const struct wp_exchange *x, struct wp_record *record)
+{
+    if (x->answer == NULL || x->operation != WP_OP_MESSAGES)
+        return;
+    const struct wp_usage *usage = &x->answer->usage;
+    record->input_tokens = usage->input;
+    record->cache_read_tokens = usage->cache_read;
+    record->cache_write_5m_tokens = usage->cache_write_5m;
+    record->cache_write_1h_tokens = usage->cache_write_1h;
+    record->output_tokens = usage->output;
+    record->service_tier = wp_view_of(usage->service_tier);
+    record->speed = wp_view_of(usage->speed);
+    record->stop_reason = x->answer->stop_reason;
+    record->message_id = x->answer->message_id;
+    record->spend = wp_exchange_spend(x, &record->saved);
+}
+
+static void fill_attempt(struct wp_exchange *x, struct wp_record *record)
+{
+    const struct wp_try *attempt = last_try(x);
+    if (attempt == NULL)
+        return;
+    record->model = attempt->upstream_model;
+    record->model_id = attempt->deployment->id;
+    record->provider = wp_view_of(wp_platform_name(attempt->deployment->platform));
+    record->api_base = attempt->api_base;
+    record->decision_json = x->decision_json;
+    record->attempts_json = attempts_json(x);
+    record->dropped_json = dropped_json(x);
+    record->predicted_read_tokens = x->attempt.predicted_read;
+}
+
+static void fill_times(const struct wp_exchange *x, uint64_t now_ns, struct wp_record *record)
+{
+    uint64_t begun = x->front->accepted_ns;
+    record->start_ms = x->front->accepted_ms;
+    record->end_ms = x->front->accepted_ms + (int64_t)((now_ns - begun) / 1000000u);
+    record->duration_us = (now_ns - begun) / 1000;
+    record->overhead_us = overhead_us(x);
+    if (x->commit_ns != 0) {
+        record->completion_start_ms =
+            x->front->accepted_ms + (int64_t)((x->commit_ns - begun) / 1000000u);
+        record->ttft_us = (x->commit_ns - begun) / 1000;
+    }
+}
+
+static void fill_request(const struct wp_exchange *x, struct wp_record *record)
+{
+    const struct wp_headers *headers = &x->front->head->headers;
+    const struct wp_general_settings *general = &x->front->runtime->snapshot->general;
+    record->request_id = wp_view_of(x->front->call_id);
+    record->call_type =
+        x->operation == WP_OP_MESSAGES ? WP_VIEW("anthropic_messages") : WP_VIEW("count_tokens");
+    record->requested_model = x->request.model;
+    record->model_group = x->group.group;
+    record->api_key_hash = wp_view_of(x->front->caller.key_hash);
+    record->session_id = x->session_id;
+    record->agent_id = wp_headers_get(headers, "x-claude-code-agent-id");
+    record->user_agent = wp_headers_get(headers, "user-agent");
+    record->requester_ip_address = x->front->head->peer_address;
+    record->request_bytes = x->body.len;
+    record->response_bytes = x->response_bytes;
+    record->stream = x->request.stream;
+    if (general->store_prompts)
+        record->request_body = wp_buf_view(&x->body);
+    if (general->store_prompts && !x->committed)
+        record->response_body = wp_buf_view(&x->hold);
+}
+
+void wp_exchange_record(struct wp_exchange *x)
+{
+    struct wp_record record = {0};
+    if (x->recorded)
+        return;
+    x->recorded = true;
+    wp_exchange_set(x, WP_EXCHANGE_SETTLE);
+    fill_request(x, &record);
+    fill_attempt(x, &record);
+    fill_usage(x, &record);
+    fill_times(x, wp_now_ns(), &record);
+    record.status = x->err == WP_OK ? WP_VIEW("success") : WP_VIEW("failure");
+    if (x->err != WP_OK) {
+        record.error_code = wp_view_of(wp_err_info(x->err)->name);
+        record.error_message = x->error_message.len > 0 ? wp_view_sub(x->error_message, 0, 1000)
+                                                        : wp_view_of(wp_err_info(x->err)->sentence);
+    }
+    record.http_status = (uint32_t)x->http_status;
+    record.attempted_retries = x->total_retries;
+    record.attempted_fallbacks = x->fallbacks;
+    record.estimated = x->estimated;
+    wp_gateway_submit(x->gateway, &record);
+    wp_exchange_set(x, WP_EXCHANGE_DONE);
+}

@@ -1,0 +1,189 @@
+#include "gateway/worker.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+enum { WORKER_MAGIC = 0x574f524b, HOUSEKEEPING_MS = 1000 };
+
+struct wp_crew {
+    struct wp_gateway *gateway;
+    struct wp_crew_config config;
+    struct wp_worker *workers;
+    pthread_t *threads;
+    uint32_t count;   // workers with a loop
+    uint32_t running; // threads started
+    _Atomic uint32_t drains;
+};
+
+static void housekeeping(void *arg)
+{
+    struct wp_worker *worker = arg;
+    WP_CHECK_MAGIC(worker, WORKER_MAGIC);
+    wp_router_expire(worker->gateway->router, wp_now_ns());
+    wp_timer_start(&worker->housekeeping, HOUSEKEEPING_MS);
+}
+
+static enum wp_err start_worker(struct wp_crew *crew, struct wp_worker *worker, uint16_t port,
+                                char *error, size_t error_size)
+{
+    const struct wp_crew_config *config = &crew->config;
+    const struct wp_server_config server = {
+        .host = config->host,
+        .port = port,
+        .tls_certificate_file = config->tls_certificate_file,
+        .tls_key_file = config->tls_key_file,
+        .limits = config->limits,
+        .handler = &wp_front_handler,
+        .context = worker,
+    };
+    enum wp_err err = wp_loop_create(&worker->loop);
+    if (err == WP_OK)
+        err = wp_client_create(worker->loop, &config->client, &worker->client);
+    if (err != WP_OK) {
+        snprintf(error, error_size, "%s", wp_err_info(err)->sentence);
+        return err;
+    }
+    wp_timer_init(&worker->housekeeping, worker->loop, housekeeping, worker);
+    if (worker->index == 0)
+        wp_timer_start(&worker->housekeeping, HOUSEKEEPING_MS);
+    return wp_server_start(worker->loop, &server, &worker->server, error, error_size);
+}
+
+static void destroy_worker(struct wp_worker *worker)
+{
+    wp_timer_stop(&worker->housekeeping);
+    if (worker->server != NULL)
+        wp_server_destroy(worker->server);
+    if (worker->client != NULL)
+        wp_client_destroy(worker->client);
+    if (worker->loop != NULL)
+        wp_loop_destroy(worker->loop);
+}
+
+static void *run(void *arg)
+{
+    struct wp_worker *worker = arg;
+    WP_CHECK_MAGIC(worker, WORKER_MAGIC);
+    char name[16];
+    snprintf(name, sizeof(name), "worker-%u", worker->index);
+    pthread_setname_np(pthread_self(), name);
+    wp_loop_run(worker->loop);
+    return NULL;
+}
+
+static void crew_free(struct wp_crew *crew)
+{
+    for (uint32_t i = 0; i < crew->count; i++)
+        destroy_worker(&crew->workers[i]);
+    wp_free(crew->workers);
+    wp_free(crew->threads);
+    wp_free(crew);
+}
+
+enum wp_err wp_crew_start(const struct wp_crew_config *config, struct wp_crew **out, char *error,
+                          size_t error_size)
+{
+    struct wp_crew *crew = wp_alloc_or_die(sizeof(*crew));
+    crew->gateway = config->gateway;
+    crew->config = *config;
+    crew->workers = wp_alloc_or_die(config->workers * sizeof(*crew->workers));
+    crew->threads = wp_alloc_or_die(config->workers * sizeof(*crew->threads));
+    uint16_t port = config->port;
+    enum wp_err err = WP_OK;
+    for (uint32_t i = 0; i < config->workers && err == WP_OK; i++) {
+        struct wp_worker *worker = &crew->workers[i];
+        *worker = (struct wp_worker){.magic = WORKER_MAGIC,
+                                     .index = i,
+                                     .gateway = config->gateway,
+                                     .routes = config->routes,
+                                     .crew = crew};
+        crew->count++;
+        err = start_worker(crew, worker, port, error, error_size);
+        if (err == WP_OK)
+            port = wp_server_port(worker->server); // the first one chose it, if it was 0
+    }
+    for (uint32_t i = 0; i < crew->count && err == WP_OK; i++) {
+        if (pthread_create(&crew->threads[i], NULL, run, &crew->workers[i]) == 0)
+            crew->running++;
+        else
+            err = WP_ERR_NO_MEMORY;
+    }
+    *out = crew;
+    if (err != WP_OK) {
+        for (uint32_t i = 0; i < crew->running; i++)
+            wp_loop_stop(crew->workers[i].loop);
+        for (uint32_t i = 0; i < crew->running; i++)
+            pthread_join(crew->threads[i], NULL);
+        crew_free(crew);
+        *out = NULL;
+    }
+    return err;
+}
+
+uint16_t wp_crew_port(const struct wp_crew *crew)
+{
+    return wp_server_port(crew->workers[0].server);
+}
+
+static void drained(void *arg)
+{
+    struct wp_worker *worker = arg;
+    WP_CHECK_MAGIC(worker, WORKER_MAGIC);
+    wp_loop_stop(worker->loop);
+}
+
+static void drain_worker(void *arg)
+{
+    struct wp_worker *worker = arg;
+    WP_CHECK_MAGIC(worker, WORKER_MAGIC);
+    wp_server_drain(worker->server, worker->crew->config.drain_ms, drained, worker);
+}
+
+void wp_crew_drain(struct wp_crew *crew)
+{
+    bool first = atomic_fetch_add(&crew->drains, 1) == 0;
+    atomic_store(&crew->gateway->draining, true);
+    for (uint32_t i = 0; i < crew->count; i++) {
+        if (!first || wp_loop_post(crew->workers[i].loop, drain_worker, &crew->workers[i]) != WP_OK)
+            wp_loop_stop(crew->workers[i].loop);
+    }
+}
+
+void wp_crew_join(struct wp_crew *crew)
+{
+    for (uint32_t i = 0; i < crew->running; i++)
+        pthread_join(crew->threads[i], NULL);
+    crew_free(crew);
+}
+
+static void reload_tls(void *arg)
+{
+    struct wp_worker *worker = arg;
+    char error[256] = "";
+    WP_CHECK_MAGIC(worker, WORKER_MAGIC);
+    if (wp_server_reload_tls(worker->server, error, sizeof(error)) != WP_OK)
+        wp_log(WP_LOG_ERROR, "tls", "certificate not reloaded, the old one stays: %s", error);
+}
+
+void wp_crew_reload_tls(struct wp_crew *crew)
+{
+    for (uint32_t i = 0; i < crew->count; i++)
+        if (wp_loop_post(crew->workers[i].loop, reload_tls, &crew->workers[i]) != WP_OK)
+            wp_log(WP_LOG_ERROR, "tls", "worker %u was not told to reload", i);
+}
+
+// The counts are read without a lock: they are for display.
+void wp_crew_counts(struct wp_crew *crew, size_t *connections, size_t *requests)
+{
+    *connections = *requests = 0;
+    for (uint32_t i = 0; i < crew->count; i++) {
+        size_t c = 0, r = 0;
+        wp_server_counts(crew->workers[i].server, &c, &r);
+        *connections += c;
+        *requests += r;
+    }
+}
