@@ -378,8 +378,16 @@ static void simple_body_end(void *state)
         front->route->serve(front);
 }
 
+static void simple_closed(void *state)
+{
+    struct wp_front *front = front_of(state);
+    if (front->on_closed != NULL)
+        front->on_closed(front);
+}
+
 const struct wp_service wp_simple_service = {
     .begin = simple_begin,
     .body = simple_body,
     .body_end = simple_body_end,
+    .closed = simple_closed,
 };

@@ -69,10 +69,13 @@ struct wp_front {
     bool aborted; // no response can be sent any more
     // wp_simple_service
     struct wp_buf body;
+    // What a serve function that answers later holds on to: told when the front goes.
+    void (*on_closed)(struct wp_front *front);
+    void *data;
 };
 
 // Serves small requests: reads the body (at most WP_SIMPLE_BODY_MAX), then calls route->serve,
-// which answers at once or later (while !front->aborted; front->closed tells when it must let go).
+// which answers at once or later (while !front->aborted; front->on_closed tells it to let go).
 extern const struct wp_service wp_simple_service;
 
 // The routes of one process: added before workers start; first match wins.

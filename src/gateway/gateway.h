@@ -44,6 +44,8 @@ struct wp_gateway_counters {
     _Atomic uint64_t spend_nano_usd, overhead_us_sum;
 };
 
+struct wp_admin;
+
 struct wp_gateway {
     uint32_t magic;
     struct wp_router *router;
@@ -53,6 +55,7 @@ struct wp_gateway {
     struct wp_gateway_counters counters;
     const char *version;
     int64_t started_ms;
+    struct wp_admin *admin; // of admin/; NULL without it
     _Atomic bool draining;
     struct wp_gateway_private *hidden;
 };

@@ -17,6 +17,7 @@ struct wp_crew {
     uint32_t count;   // workers with a loop
     uint32_t running; // threads started
     _Atomic uint32_t drains;
+    _Atomic uint32_t finished; // threads whose loop has ended
 };
 
 static void housekeeping(void *arg)
@@ -72,6 +73,7 @@ static void *run(void *arg)
     snprintf(name, sizeof(name), "worker-%u", worker->index);
     pthread_setname_np(pthread_self(), name);
     wp_loop_run(worker->loop);
+    atomic_fetch_add(&worker->crew->finished, 1);
     return NULL;
 }
 
@@ -151,6 +153,11 @@ void wp_crew_drain(struct wp_crew *crew)
         if (!first || wp_loop_post(crew->workers[i].loop, drain_worker, &crew->workers[i]) != WP_OK)
             wp_loop_stop(crew->workers[i].loop);
     }
+}
+
+bool wp_crew_finished(const struct wp_crew *crew)
+{
+    return atomic_load(&crew->finished) == crew->running;
 }
 
 void wp_crew_join(struct wp_crew *crew)

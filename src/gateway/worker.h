@@ -37,6 +37,8 @@ enum wp_err wp_crew_start(const struct wp_crew_config *config, struct wp_crew **
 uint16_t wp_crew_port(const struct wp_crew *crew);
 // Any thread. Stops accepting, lets requests end, then the threads end. A second call forces.
 void wp_crew_drain(struct wp_crew *crew);
+// True once every worker's loop has ended (after a drain).
+bool wp_crew_finished(const struct wp_crew *crew);
 // Waits for the threads and frees everything.
 void wp_crew_join(struct wp_crew *crew);
 // Reads the certificate files again in every worker.

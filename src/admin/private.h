@@ -1,0 +1,38 @@
+// Private to admin/.
+#ifndef WP_ADMIN_PRIVATE_H
+#define WP_ADMIN_PRIVATE_H
+
+#include <pthread.h>
+
+#include "admin/admin.h"
+
+enum { WP_ADMIN_MAGIC = 0x41444d4e, WP_LIVE_MAX = 64 };
+
+// A console that watches rows arrive. Belongs to its worker; the list is guarded by the lock.
+struct wp_live_watcher {
+    struct wp_list link;
+    struct wp_front *front;
+    struct wp_timer ping;
+};
+
+struct wp_admin {
+    uint32_t magic;
+    struct wp_gateway *gateway;
+    const struct wp_asset *assets;
+    size_t asset_count;
+    pthread_mutex_t lock;
+    // sign-in attempts, over all addresses: a slow guesser gains nothing, a fast one is stopped
+    uint64_t failed_window_start_ns;
+    uint32_t failed_sign_ins;
+    // workers with watchers
+    struct {
+        struct wp_worker *worker;
+        struct wp_list watchers; // touched on the worker's thread only
+        uint32_t count;          // guarded by lock
+    } live[64];
+    size_t live_workers;
+};
+
+void wp_admin_live_commit(void *arg, const wp_view *rows_json, size_t count);
+
+#endif

@@ -1,0 +1,63 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/view.h"
+#include "cli/commands.h"
+
+static const struct wp_command *const COMMANDS[] = {
+    &wp_command_serve,    &wp_command_check,     &wp_command_demo,
+    &wp_command_provider, &wp_command_reference,
+};
+
+static void print_help(FILE *to)
+{
+    fputs("warmpath " WP_VERSION ": an LLM gateway that keeps prompt caches warm\n\n"
+          "  warmpath demo                        try it: two simulated accounts, no keys needed\n"
+          "  warmpath serve --config FILE         run the gateway on a LiteLLM config\n"
+          "  warmpath check FILE                  all problems of a config at once\n\n"
+          "commands:\n",
+          to);
+    for (size_t i = 0; i < WP_COUNT_OF(COMMANDS); i++)
+        fprintf(to, "  %-12s %s\n", COMMANDS[i]->name, COMMANDS[i]->summary);
+    fputs("  version      the version of this program\n\n"
+          "warmpath COMMAND --help tells more.\n",
+          to);
+}
+
+static int unknown_command(const char *name)
+{
+    const char *nearest = NULL;
+    size_t best = 4;
+    for (size_t i = 0; i < WP_COUNT_OF(COMMANDS); i++) {
+        size_t distance = wp_view_distance(wp_view_of(name), wp_view_of(COMMANDS[i]->name));
+        if (distance < best) {
+            best = distance;
+            nearest = COMMANDS[i]->name;
+        }
+    }
+    fprintf(stderr, "warmpath: there is no command %s%s%s; see warmpath --help\n", name,
+            nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "");
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_help(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "version") == 0) {
+        puts("warmpath " WP_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < WP_COUNT_OF(COMMANDS); i++)
+        if (strcmp(argv[1], COMMANDS[i]->name) == 0)
+            return COMMANDS[i]->run(argc - 1, argv + 1);
+    return unknown_command(argv[1]);
+}

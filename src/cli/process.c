@@ -1,0 +1,290 @@
+#include "cli/process.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "admin/admin.h"
+#include "base/alloc.h"
+#include "base/log.h"
+#include "cli/embedded.h"
+#include "gateway/worker.h"
+
+struct process {
+    const struct wp_process_options *options;
+    struct wp_ledger *ledger;
+    struct wp_gateway *gateway;
+    struct wp_admin *admin;
+    struct wp_crew *crew;
+    struct wp_route_table routes;
+    char *models_override, *betas_override;
+};
+
+void wp_process_print(const struct wp_diagnostics *diagnostics)
+{
+    struct wp_buf out = wp_buf_make(4 * 1024 * 1024);
+    wp_diagnostics_print(diagnostics, &out);
+    if (out.len > 0)
+        fwrite(out.ptr, 1, out.len, stderr);
+    wp_buf_free(&out);
+}
+
+void wp_process_block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+static bool make_dirs(char *path)
+{
+    for (char *at = path + 1; *at != '\0'; at++) {
+        if (*at != '/')
+            continue;
+        *at = '\0';
+        bool ok = mkdir(path, 0700) == 0 || errno == EEXIST;
+        *at = '/';
+        if (!ok)
+            return false;
+    }
+    return mkdir(path, 0700) == 0 || errno == EEXIST;
+}
+
+bool wp_process_state_dir(const char *wanted, wp_view configured, char *out, size_t size)
+{
+    const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+    if (wanted != NULL)
+        snprintf(out, size, "%s", wanted);
+    else if (configured.len > 0)
+        snprintf(out, size, "%.*s", WP_VIEW_ARG(configured));
+    else if (xdg != NULL && xdg[0] == '/')
+        snprintf(out, size, "%s/warmpath", xdg);
+    else
+        snprintf(out, size, "%s/.local/state/warmpath", home != NULL ? home : "/var/tmp");
+    if (make_dirs(out) && access(out, W_OK | X_OK) == 0)
+        return true;
+    fprintf(stderr,
+            "warmpath: the state directory %s cannot be written: %s; choose another with "
+            "--state-dir\n",
+            out, strerror(errno));
+    return false;
+}
+
+static bool is_loopback(const char *host)
+{
+    return strncmp(host, "127.", 4) == 0 || strcmp(host, "::1") == 0 ||
+           strcmp(host, "localhost") == 0;
+}
+
+// Without a key anybody who can connect may spend the operator's money.
+static bool exposure_allowed(const struct wp_snapshot *snapshot,
+                             const struct wp_process_options *options)
+{
+    if (snapshot->general.master_key.len > 0)
+        return true;
+    if (!is_loopback(options->host)) {
+        fprintf(stderr,
+                "warmpath: refusing to listen on %s without general_settings.master_key: anyone "
+                "who can connect could use your accounts. Set a master key, or listen on "
+                "127.0.0.1.\n",
+                options->host);
+        return false;
+    }
+    wp_log(WP_LOG_WARN, "serve",
+           "no general_settings.master_key: any program on this machine may use the gateway; "
+           "listening on %s only",
+           options->host);
+    return true;
+}
+
+static char *read_override(const char *path)
+{
+    if (path == NULL)
+        return wp_strdup_or_die("");
+    FILE *file = fopen(path, "rb");
+    struct wp_buf buf = wp_buf_make(16 * 1024 * 1024);
+    char part[4096];
+    size_t got = 0;
+    while (file != NULL && (got = fread(part, 1, sizeof(part), file)) > 0)
+        wp_buf_append(&buf, wp_view_make(part, got));
+    if (file == NULL || ferror(file) || !wp_buf_ok(&buf)) {
+        fprintf(stderr, "warmpath: %s cannot be read: %s\n", path, strerror(errno));
+        if (file != NULL)
+            fclose(file);
+        wp_buf_free(&buf);
+        return NULL;
+    }
+    fclose(file);
+    wp_buf_append_char(&buf, '\0');
+    char *text = wp_strdup_or_die(buf.ptr);
+    wp_buf_free(&buf);
+    return text;
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        wp_log(WP_LOG_WARN, "serve", "the descriptor limit stays at its soft value: %s",
+               strerror(errno));
+}
+
+static bool open_ledger(struct process *p, const struct wp_snapshot *snapshot)
+{
+    char directory[1024], path[1100], error[512] = "";
+    if (snapshot->general.disable_spend_logs)
+        return true;
+    if (!wp_process_state_dir(p->options->state_dir, snapshot->general.state_dir, directory,
+                              sizeof(directory)))
+        return false;
+    snprintf(path, sizeof(path), "%s/ledger.sqlite3", directory);
+    const struct wp_ledger_config config = {
+        .path = wp_view_of(path),
+        .retention_days = snapshot->general.retention_days,
+    };
+    if (wp_ledger_open(&config, &p->ledger, error, sizeof(error)) == WP_OK)
+        return true;
+    fprintf(stderr, "warmpath: the ledger could not be opened: %s\n", error);
+    return false;
+}
+
+static bool create_gateway(struct process *p, struct wp_snapshot *snapshot)
+{
+    char error[512] = "";
+    p->models_override = read_override(p->options->models_file);
+    p->betas_override = read_override(p->options->betas_file);
+    if (p->models_override == NULL || p->betas_override == NULL)
+        return false;
+    const struct wp_gateway_options options = {
+        .models_json = wp_embedded("data/models.json"),
+        .models_override = wp_view_of(p->models_override),
+        .betas_json = wp_embedded("data/betas.json"),
+        .betas_override = wp_view_of(p->betas_override),
+        .ledger = p->ledger,
+        .version = WP_VERSION,
+    };
+    if (wp_gateway_create(&options, &p->gateway, error, sizeof(error)) != WP_OK ||
+        wp_gateway_configure(p->gateway, snapshot, error, sizeof(error)) != WP_OK) {
+        fprintf(stderr, "warmpath: %s\n", error);
+        return false;
+    }
+    struct wp_admin_config admin = {.gateway = p->gateway};
+    admin.assets = wp_embedded_assets(&admin.asset_count);
+    p->admin = wp_admin_create(&admin);
+    wp_routes_add(&p->routes, wp_gateway_routes, wp_gateway_route_count);
+    wp_routes_add(&p->routes, wp_admin_routes, wp_admin_route_count);
+    return true;
+}
+
+static bool start_crew(struct process *p, const struct wp_snapshot *snapshot)
+{
+    char error[512] = "";
+    struct wp_crew_config config = {
+        .gateway = p->gateway,
+        .routes = &p->routes,
+        .host = wp_view_of(p->options->host),
+        .port = (uint16_t)p->options->port,
+        .tls_certificate_file = snapshot->general.tls_certificate_file,
+        .tls_key_file = snapshot->general.tls_key_file,
+        .workers = p->options->workers,
+        .drain_ms = p->options->drain_s * 1000,
+    };
+    wp_server_limits_default(&config.limits);
+    if (snapshot->general.max_request_bytes > 0)
+        config.limits.body_max = snapshot->general.max_request_bytes;
+    wp_client_config_default(&config.client);
+    config.client.ca_file = wp_view_of(p->options->ca_file);
+    if (wp_crew_start(&config, &p->crew, error, sizeof(error)) == WP_OK)
+        return true;
+    fprintf(stderr, "warmpath: cannot listen on %s:%u: %s\n", p->options->host, p->options->port,
+            error);
+    return false;
+}
+
+// A bad file leaves the configuration in force; a good one moves no running stream.
+static void reload(struct process *p)
+{
+    char error[512] = "";
+    struct wp_snapshot *snapshot = NULL;
+    if (p->options->config_path == NULL) {
+        wp_log(WP_LOG_WARN, "config", "there is no file to reload");
+        return;
+    }
+    struct wp_diagnostics *diagnostics = wp_diagnostics_create();
+    enum wp_err err = wp_config_load_file(p->options->config_path, diagnostics, &snapshot);
+    wp_process_print(diagnostics);
+    wp_diagnostics_free(diagnostics);
+    if (err == WP_OK)
+        err = wp_gateway_configure(p->gateway, snapshot, error, sizeof(error));
+    wp_snapshot_unref(snapshot);
+    if (err != WP_OK) {
+        wp_log(WP_LOG_ERROR, "config", "reload of %s failed, the old configuration stays%s%s",
+               p->options->config_path, error[0] != '\0' ? ": " : "", error);
+        return;
+    }
+    wp_crew_reload_tls(p->crew);
+    wp_log(WP_LOG_INFO, "config", "reloaded %s", p->options->config_path);
+}
+
+// Waits for signals until the workers have ended.
+static void supervise(struct process *p)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    bool draining = false;
+    while (!wp_crew_finished(p->crew)) {
+        const struct timespec step = {draining ? 0 : 3600, draining ? 20000000 : 0};
+        int signum = sigtimedwait(&set, NULL, &step);
+        if (signum == SIGHUP) {
+            reload(p);
+        } else if (signum == SIGTERM || signum == SIGINT) {
+            wp_log(WP_LOG_INFO, "serve", "%s: %s", signum == SIGTERM ? "SIGTERM" : "SIGINT",
+                   draining ? "stopping at once" : "finishing what runs, then stopping");
+            draining = true;
+            wp_crew_drain(p->crew);
+        }
+    }
+}
+
+static void cleanup(struct process *p)
+{
+    if (p->crew != NULL)
+        wp_crew_join(p->crew);
+    wp_admin_destroy(p->admin);
+    wp_gateway_destroy(p->gateway);
+    if (p->ledger != NULL)
+        wp_ledger_close(p->ledger);
+    wp_free(p->models_override);
+    wp_free(p->betas_override);
+}
+
+int wp_process_run(struct wp_snapshot *snapshot, const struct wp_process_options *options)
+{
+    struct process p = {.options = options};
+    raise_descriptor_limit();
+    bool ok = exposure_allowed(snapshot, options) && open_ledger(&p, snapshot) &&
+              create_gateway(&p, snapshot) && start_crew(&p, snapshot);
+    wp_snapshot_unref(snapshot);
+    if (ok) {
+        if (options->ready != NULL)
+            options->ready(options->ready_arg, wp_crew_port(p.crew));
+        supervise(&p);
+    }
+    cleanup(&p);
+    return ok ? 0 : 1;
+}
