@@ -1,0 +1,105 @@
+// Anthropic's own API and servers compatible with it. The body goes byte for byte but for the
+// model's name; no beta, header or field is ever filtered (wire.md 3.1, 3.2).
+#include "provider/build.h"
+
+static const char default_base[] = "https://api.anthropic.com";
+static const char oauth_prefix[] = "sk-ant-oat";
+static const char oauth_beta[] = "oauth-2025-04-20";
+
+static bool is_oauth(wp_view token)
+{
+    return wp_view_starts_with(token, wp_view_of(oauth_prefix));
+}
+
+static enum wp_auth_kind auth(const struct wp_deployment_config *deployment)
+{
+    if (deployment->api_key.len == 0)
+        return WP_AUTH_NONE;
+    return is_oauth(deployment->api_key) ? WP_AUTH_BEARER : WP_AUTH_API_KEY;
+}
+
+// api_base as LiteLLM's users write it: the host, with or without "/v1" or the whole path.
+static wp_view base_url(wp_view base)
+{
+    static const wp_view tails[] = {{"/v1/messages", 12}, {"/v1", 3}};
+    while (wp_view_ends_with(base, WP_VIEW("/")))
+        base.len--;
+    for (size_t i = 0; i < WP_COUNT_OF(tails); i++) {
+        if (wp_view_ends_with(base, tails[i]))
+            base.len -= tails[i].len;
+    }
+    return base;
+}
+
+static enum wp_err bearer(struct wp_build *build, wp_view token)
+{
+    const wp_view parts[] = {WP_VIEW("Bearer "), token};
+    wp_view value = wp_arena_concat(build->arena, parts, 2);
+    if (value.ptr == NULL)
+        return WP_ERR_NO_MEMORY;
+    wp_build_header(build, "authorization", value);
+    wp_build_add_beta(build, wp_view_of(oauth_beta));
+    return WP_OK;
+}
+
+static bool operator_authenticates(const struct wp_deployment_config *deployment)
+{
+    for (size_t i = 0; i < deployment->extra_header_count; i++) {
+        wp_view name = deployment->extra_headers[i].name;
+        if (wp_view_eq_nocase(name, WP_VIEW("authorization")) ||
+            wp_view_eq_nocase(name, WP_VIEW("x-api-key")))
+            return true;
+    }
+    return false;
+}
+
+// The caller's own subscription token serves messages; counting tokens uses the configured key
+// where there is one (litellm.md 3).
+static enum wp_err authenticate(struct wp_build *build)
+{
+    const struct wp_provider_input *input = build->input;
+    wp_view key = input->deployment->api_key;
+    bool counting = input->operation == WP_OP_COUNT_TOKENS;
+    if (input->caller_oauth.len > 0 && !(counting && key.len > 0))
+        return bearer(build, input->caller_oauth);
+    if (is_oauth(key))
+        return bearer(build, key);
+    if (key.len > 0)
+        wp_build_header(build, "x-api-key", key);
+    else if (!operator_authenticates(input->deployment))
+        return wp_build_fail(build, WP_ERR_CREDENTIALS, "the deployment has no api_key");
+    return WP_OK;
+}
+
+static enum wp_err build(struct wp_build *build)
+{
+    const struct wp_provider_input *input = build->input;
+    wp_view path = input->operation == WP_OP_COUNT_TOKENS ? WP_VIEW("/v1/messages/count_tokens")
+                                                          : WP_VIEW("/v1/messages");
+    enum wp_err err = wp_build_target(build, base_url(input->deployment->api_base),
+                                      wp_view_of(default_base), path);
+    if (err != WP_OK)
+        return err;
+    wp_build_header(build, "content-type", WP_VIEW("application/json"));
+    wp_build_header(build, "accept", WP_VIEW("application/json"));
+    wp_build_header(build, "accept-encoding", WP_VIEW("identity"));
+    wp_build_header(build, "anthropic-version", WP_VIEW("2023-06-01"));
+    wp_build_client_headers(build);
+    wp_build_collect_betas(build);
+    err = authenticate(build);
+    if (err != WP_OK)
+        return err;
+    wp_build_header(build, "anthropic-beta", wp_build_beta_list(build));
+    wp_build_extra_headers(build);
+    wp_build_replace_model(build);
+    wp_build_billing_block(build, &wp_anthropic_ops);
+    return wp_build_finish_body(build);
+}
+
+const struct wp_provider_ops wp_anthropic_ops = {
+    .title = "The Anthropic API",
+    .stream = WP_STREAM_SSE,
+    .relays_errors = true,
+    .auth = auth,
+    .build = build,
+};
