@@ -1,0 +1,171 @@
+// Private to sim/.
+#ifndef WP_SIM_PRIVATE_H
+#define WP_SIM_PRIVATE_H
+
+#include "base/map.h"
+#include "crypto/digest.h"
+#include "http/server.h"
+#include "sim/sim.h"
+#include "json/doc.h"
+
+enum {
+    SIM_MAGIC = 0x53494d21,
+    SIM_CALL_MAGIC = 0x53434c21,
+    SIM_FAULTS_MAX = 64,
+    SIM_LOG_MAX = 4096,
+    SIM_BREAKPOINTS_MAX = 4,
+    SIM_LOOKBACK = 20,
+};
+
+enum sim_platform { SIM_BEDROCK, SIM_ANTHROPIC };
+
+// cache.c ------------------------------------------------------------------------------------
+
+// One cacheable position of a request.
+struct sim_block {
+    uint8_t digest[WP_SHA256_LEN]; // of the whole prefix up to here
+    uint32_t tokens;               // of the whole prefix
+    uint32_t position;             // counted as the lookback counts
+    uint8_t ttl_minutes;           // 0: no breakpoint here; 5, 60
+};
+
+struct sim_prompt {
+    struct sim_block *blocks;
+    size_t count, capacity;
+    uint32_t tokens;
+};
+
+struct sim_entry {
+    int64_t expires_ms;
+    int32_t ttl_ms;
+    bool readable;
+    uint32_t writers; // requests in flight that write it
+};
+
+struct sim_cache {
+    struct wp_map entries; // "model\0digest" → struct sim_entry
+};
+
+struct sim_usage {
+    uint32_t input, read, write_5m, write_1h, output;
+};
+
+// What one request did to the cache, until it is settled.
+struct sim_cache_use {
+    uint8_t keys[SIM_BREAKPOINTS_MAX][WP_SHA256_LEN];
+    size_t count;
+};
+
+void sim_cache_free(struct sim_cache *cache);
+// Reads and notes the writes of a request that starts at now_ms. Entries become readable with
+// sim_cache_begun, or vanish with sim_cache_failed.
+void sim_cache_request(struct sim_cache *cache, wp_view model, uint32_t minimum,
+                       const struct sim_prompt *prompt, int64_t now_ms, struct sim_usage *usage,
+                       struct sim_cache_use *use);
+void sim_cache_begun(struct sim_cache *cache, wp_view model, const struct sim_cache_use *use);
+void sim_cache_failed(struct sim_cache *cache, wp_view model, const struct sim_cache_use *use);
+size_t sim_cache_live(const struct sim_cache *cache, int64_t now_ms);
+
+// request.c ----------------------------------------------------------------------------------
+
+struct sim_request {
+    const struct wp_json_val *root;
+    wp_view model;
+    bool stream;
+    uint64_t max_tokens;
+    struct sim_prompt prompt;
+};
+
+// Parses and validates as the platform does. False: *status and *message say why.
+bool sim_request_parse(struct wp_arena *arena, enum sim_platform platform, wp_view model,
+                       wp_view betas, wp_view body, struct sim_request *out, int *status,
+                       wp_view *message);
+uint32_t sim_minimum_tokens(enum sim_platform platform, wp_view model);
+
+// answer.c -----------------------------------------------------------------------------------
+
+struct sim_event {
+    const char *type;
+    wp_view json;
+};
+
+struct sim_answer {
+    struct sim_event *events; // message_start … message_stop
+    size_t count, capacity;
+    wp_view whole; // the non-streamed message
+    uint32_t output_tokens;
+};
+// False when memory is short.
+bool sim_answer_build(struct wp_arena *arena, const struct sim_request *request,
+                      const struct sim_usage *usage, wp_view account, uint64_t number,
+                      bool invocation_metrics, struct sim_answer *out);
+
+// faults -------------------------------------------------------------------------------------
+
+enum sim_fault_kind {
+    SIM_FAULT_STATUS,    // answer with `status` (and retry_after, error_type, message)
+    SIM_FAULT_RESET,     // close without an answer, or after `after_events` events
+    SIM_FAULT_HANG,      // silence: before the head, or after `after_events` events
+    SIM_FAULT_EXCEPTION, // event-stream exception or SSE error event after `after_events`
+    SIM_FAULT_CORRUPT,   // a byte of the frame after `after_events` is flipped
+    SIM_FAULT_TRUNCATE,  // clean end after `after_events` events, without message_stop
+    SIM_FAULT_HTML,      // 200 with text/html
+    SIM_FAULT_REDIRECT,  // 302 to another place
+    SIM_FAULT_SLOW,      // first byte after delay_ms
+    SIM_FAULT_KINDS,
+};
+
+struct sim_fault {
+    enum sim_fault_kind kind;
+    uint32_t count; // requests left that it hits
+    int status;
+    int32_t after_events; // -1: before the head
+    uint32_t delay_ms;
+    char retry_after[40], type[64], message[256];
+};
+
+// what was received --------------------------------------------------------------------------
+
+struct sim_logged {
+    uint64_t number;
+    int status;
+    bool stream, complete;
+    char path[256], model[128], session[80], betas[1024], body_sha256[WP_SHA256_HEX_LEN + 1];
+    struct sim_usage usage;
+    size_t body_len;
+    char *body; // with keep_bodies
+};
+
+struct sim_account {
+    struct wp_sim_account_config config;
+    struct sim_cache cache;
+    struct sim_fault faults[SIM_FAULTS_MAX];
+    size_t fault_count;
+    struct sim_logged *log;
+    size_t log_count, log_capacity;
+    uint64_t requests, failures, rejected;
+    struct sim_usage totals;
+};
+
+struct wp_sim {
+    uint32_t magic;
+    struct wp_loop *loop;
+    struct wp_server *server;
+    struct sim_account accounts[WP_SIM_ACCOUNTS_MAX];
+    size_t account_count;
+    uint32_t ttft_ms, event_ms;
+    bool keep_bodies;
+    int64_t clock_offset_ms;
+    uint64_t numbers;
+    uint64_t unauthorized;
+};
+
+int64_t sim_now_ms(const struct wp_sim *sim);
+// The first fault that is armed for this account, taken (counted down); false if there is none.
+bool sim_fault_take(struct sim_account *account, struct sim_fault *out);
+
+// control.c
+void sim_control(struct wp_sim *sim, struct wp_server_request *request,
+                 const struct wp_request_head *head, wp_view body, struct wp_arena *arena);
+
+#endif
