@@ -61,6 +61,23 @@ static wp_view json_string(struct wp_build *build, wp_view text)
     return copy;
 }
 
+// Text of a JSON string; empty if it is none.
+static wp_view decoded(struct wp_build *build, wp_view value)
+{
+    if (!wp_json_is_string(value))
+        return (wp_view){NULL, 0};
+    wp_view text = wp_json_decode_string(build->arena, value);
+    build->no_memory |= text.ptr == NULL;
+    return text;
+}
+
+static const char *cstring(struct wp_build *build, wp_view text)
+{
+    const char *copy = wp_arena_cstring(build->arena, text);
+    build->no_memory |= copy == NULL;
+    return copy;
+}
+
 // First member of an object value by name: its value; empty if there is none.
 static wp_view member_value(wp_view object, const char *name)
 {
@@ -87,7 +104,7 @@ void wp_build_replace_model(struct wp_build *build)
         const struct wp_member *member = &request->members[i];
         if (!wp_build_key_is(member->key, "model"))
             continue;
-        wp_view present = wp_json_decode_string(build->arena, member->value);
+        wp_view present = decoded(build, member->value);
         if (present.ptr != NULL && wp_view_eq(present, wanted))
             continue;
         if (with.ptr == NULL)
@@ -174,8 +191,7 @@ static bool tool_in_use(const struct adapt *adapt, wp_view prefix)
         const struct wp_request_block *block = &adapt->request->blocks[i];
         if (block->tier != WP_TIER_TOOLS)
             break;
-        wp_view type =
-            wp_json_decode_string(adapt->build->arena, member_value(block->value, "type"));
+        wp_view type = decoded(adapt->build, member_value(block->value, "type"));
         if (wp_view_starts_with(type, prefix))
             return true;
     }
@@ -184,7 +200,7 @@ static bool tool_in_use(const struct adapt *adapt, wp_view prefix)
 
 static bool tool_field_in_use(const struct adapt *adapt, wp_view name)
 {
-    const char *text = wp_arena_cstring(adapt->build->arena, name);
+    const char *text = cstring(adapt->build, name);
     for (size_t i = 0; text != NULL && i < adapt->request->block_count; i++) {
         const struct wp_request_block *block = &adapt->request->blocks[i];
         if (block->tier != WP_TIER_TOOLS)
@@ -219,12 +235,12 @@ static bool is_sent(const struct adapt *adapt, wp_view what)
         return !was_dropped(build, "tool_field", name) && tool_field_in_use(adapt, name);
     }
     (void)wp_view_next_token(&rest, '.', &head);
-    const char *field = wp_arena_cstring(build->arena, head);
+    const char *field = cstring(adapt->build, head);
     const struct wp_member *member =
         field == NULL ? NULL : wp_request_member(adapt->request, field);
     if (member == NULL || was_dropped(build, "field", head) || was_dropped(build, "field", what))
         return false;
-    const char *inner = rest.len == 0 ? NULL : wp_arena_cstring(build->arena, rest);
+    const char *inner = rest.len == 0 ? NULL : cstring(adapt->build, rest);
     return inner == NULL || member_value(member->value, inner).ptr != NULL;
 }
 
@@ -335,7 +351,7 @@ static bool adapt_edits(struct adapt *adapt, const struct wp_member *field)
         return false;
     while (wp_json_next_element(&scan) && count < ITEMS_MAX) {
         wp_view value = wp_json_value(&scan);
-        wp_view type = wp_json_decode_string(adapt->build->arena, member_value(value, "type"));
+        wp_view type = decoded(adapt->build, member_value(value, "type"));
         items[count++] = (struct item){
             .name = type,
             .item = value,
@@ -396,7 +412,7 @@ static enum wp_err adapt_tool(struct adapt *adapt, wp_view tool)
     while (wp_json_next_key(&scan, &key)) {
         wp_view value = wp_json_value(&scan);
         if (wp_build_key_is(key, "type")) {
-            wp_view type = wp_json_decode_string(adapt->build->arena, value);
+            wp_view type = decoded(adapt->build, value);
             if (!kept(adapt, wp_rules_find(&adapt->rules->tools, type)))
                 return refuse_tool(adapt, type);
         }
@@ -515,7 +531,7 @@ static void adapt_thinking(struct adapt *adapt)
     if (request->thinking.len == 0 || adapt->model == NULL || !adapt->model->price.known ||
         was_dropped(build, "field", WP_VIEW("thinking")))
         return;
-    wp_view type = wp_json_decode_string(build->arena, member_value(request->thinking, "type"));
+    wp_view type = decoded(build, member_value(request->thinking, "type"));
     bool adaptive = wp_view_is(type, "adaptive"), enabled = wp_view_is(type, "enabled");
     if ((adaptive && adapt->model->adaptive_thinking) ||
         (enabled && adapt->model->budget_thinking) || !(adaptive || enabled))

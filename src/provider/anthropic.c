@@ -77,7 +77,7 @@ static enum wp_err build(struct wp_build *build)
     wp_view path = input->operation == WP_OP_COUNT_TOKENS ? WP_VIEW("/v1/messages/count_tokens")
                                                           : WP_VIEW("/v1/messages");
     enum wp_err err = wp_build_target(build, base_url(input->deployment->api_base),
-                                      wp_view_of(default_base), path);
+                                      wp_view_of(default_base), path, input->client_query);
     if (err != WP_OK)
         return err;
     wp_build_header(build, "content-type", WP_VIEW("application/json"));

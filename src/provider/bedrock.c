@@ -48,7 +48,7 @@ static enum wp_err set_target(struct wp_build *build, wp_view region)
         return WP_ERR_NO_MEMORY;
     wp_view base = deployment->aws.runtime_endpoint.len > 0 ? deployment->aws.runtime_endpoint
                                                             : deployment->api_base;
-    return wp_build_target(build, base, fallback, path);
+    return wp_build_target(build, base, fallback, path, (wp_view){NULL, 0});
 }
 
 // --- body
@@ -61,6 +61,7 @@ static void collect_body_betas(struct wp_build *build)
     if (member == NULL)
         return;
     const struct wp_json_val *list = wp_json_parse(build->arena, member->value);
+    build->no_memory |= list == NULL; // the body is known to be valid
     for (size_t i = 0; i < wp_json_count(list); i++)
         wp_build_add_beta(build, wp_json_str(wp_json_at(list, i)));
 }
@@ -82,10 +83,11 @@ static const char *version(const struct wp_build *build)
 // thinking budget.
 static uint64_t count_max_tokens(struct wp_build *build)
 {
-    const struct wp_json_val *thinking =
-        build->input->request->thinking.len == 0
-            ? NULL
-            : wp_json_parse(build->arena, build->input->request->thinking);
+    wp_view text = build->input->request->thinking;
+    if (text.len == 0)
+        return 1;
+    const struct wp_json_val *thinking = wp_json_parse(build->arena, text);
+    build->no_memory |= thinking == NULL; // the body is known to be valid
     return wp_json_u64(wp_json_get(thinking, "budget_tokens"), 0) + 1;
 }
 

@@ -16,14 +16,14 @@ enum wp_err wp_build_fail(struct wp_build *build, enum wp_err err, const char *d
 
 // --- target -----------------------------------------------------------------------------------
 
-enum wp_err wp_build_target(struct wp_build *build, wp_view base, wp_view fallback, wp_view path)
+enum wp_err wp_build_target(struct wp_build *build, wp_view base, wp_view fallback, wp_view path,
+                            wp_view query)
 {
     struct wp_upstream_request *out = build->out;
     wp_view text = wp_view_trim(base.len > 0 ? base : fallback);
     struct wp_url url;
     if (!wp_url_parse(text, &url))
         return wp_build_fail(build, WP_ERR_INTERNAL, "api_base is not an http(s) URL");
-    wp_view query = build->input->client_query;
     const wp_view target[] = {url.path, path, WP_VIEW("?"), query};
     const wp_view api_base[] = {url.tls ? WP_VIEW("https://") : WP_VIEW("http://"), url.authority,
                                 url.path, path};

@@ -42,9 +42,10 @@ extern const struct wp_provider_ops wp_bedrock_ops;
 extern const struct wp_provider_ops wp_mantle_ops;
 extern const struct wp_provider_ops wp_claude_aws_ops;
 
-// Where the request goes. `base` is an absolute URL or empty (then fallback); `path` is appended.
-enum wp_err wp_build_target(struct wp_build *build, wp_view base, wp_view fallback,
-                            wp_view path) WP_WARN_UNUSED;
+// Where the request goes. `base` is an absolute URL or empty (then fallback); `path` is appended,
+// and the query if there is one.
+enum wp_err wp_build_target(struct wp_build *build, wp_view base, wp_view fallback, wp_view path,
+                            wp_view query) WP_WARN_UNUSED;
 // Replaces the field of that name, or adds it. Empty values are left out.
 void wp_build_header(struct wp_build *build, const char *name, wp_view value);
 // Client fields that belong to the Messages protocol (anthropic-*, x-claude-code-*, x-app,

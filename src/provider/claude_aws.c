@@ -16,7 +16,8 @@ static enum wp_err set_target(struct wp_build *build, wp_view region)
     wp_view path = build->input->operation == WP_OP_COUNT_TOKENS
                        ? WP_VIEW("/v1/messages/count_tokens")
                        : WP_VIEW("/v1/messages");
-    return wp_build_target(build, build->input->deployment->api_base, fallback, path);
+    return wp_build_target(build, build->input->deployment->api_base, fallback, path,
+                           build->input->client_query);
 }
 
 static void set_headers(struct wp_build *build)

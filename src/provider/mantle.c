@@ -19,7 +19,7 @@ static enum wp_err set_target(struct wp_build *build, wp_view region)
                        : WP_VIEW("/v1/messages");
     wp_view base = deployment->aws.runtime_endpoint.len > 0 ? deployment->aws.runtime_endpoint
                                                             : deployment->api_base;
-    return wp_build_target(build, base, fallback, path);
+    return wp_build_target(build, base, fallback, path, build->input->client_query);
 }
 
 static enum wp_err edit_body(struct wp_build *build)

@@ -30,7 +30,8 @@ struct wp_provider_input {
     const struct wp_model_info *model;
     const struct wp_provider_tables *tables;
     const struct wp_aws_keys *keys; // for SigV4 platforms without bearer; else NULL
-    wp_view bearer; // AWS_BEARER_TOKEN_BEDROCK, Vertex access token …; may be empty
+    wp_view bearer; // AWS_BEARER_TOKEN_BEDROCK, Vertex access token …; may be empty; the
+                    // deployment's api_key comes before it, SigV4 after it
     wp_view
         caller_oauth; // the caller's own sk-ant-oat… token, for anthropic deployments; may be empty
     wp_view region;   // resolved
@@ -73,7 +74,9 @@ struct wp_upstream_error {
     bool credentials;       // refresh credentials and retry once
     bool context_window;    // prompt too long: context_window_fallbacks apply
 };
-// A whole non-2xx answer.
+// A whole non-2xx answer. `status` is the client's, already mapped (529 → 503; a refusal of the
+// deployment's credentials is 502, but the caller's own token's keeps its 401). retry_after_ms
+// from a date counts from the answer's own Date field.
 void wp_provider_error(const struct wp_deployment_config *deployment, int status,
                        const struct wp_headers *headers, wp_view body, struct wp_arena *arena,
                        struct wp_upstream_error *out);
@@ -122,13 +125,15 @@ typedef void (*wp_answer_write)(void *arg, wp_view bytes);
 enum wp_err wp_answer_create(const struct wp_answer_options *options,
                              struct wp_answer **out) WP_WARN_UNUSED;
 // Feeds upstream bytes; writes client bytes. Sets phase; once FAILED or COMPLETE further bytes are
-// ignored. Nothing is written for the error itself: the exchange decides what becomes of it.
+// ignored. Nothing is written while EMPTY (pings wait for message_start), and nothing for an error
+// itself: the exchange decides what becomes of it.
 void wp_answer_feed(struct wp_answer *answer, wp_view bytes, wp_answer_write write, void *arg);
 // The upstream's body has ended: a stream without message_stop becomes FAILED (INCOMPLETE); a JSON
 // answer is written now, COMPLETE.
 void wp_answer_finish(struct wp_answer *answer, wp_answer_write write, void *arg);
-// Response headers for the client taken from the upstream (request-id, anthropic-*; hop-by-hop,
-// length, encoding, rate-limit and account headers left out), appended to `out`.
+// Response headers for the client taken from the upstream (request-id, also from x-amzn-requestid;
+// anthropic-*; hop-by-hop, length, encoding, rate-limit and account headers left out; content-type
+// is the exchange's), appended to `out`.
 enum wp_err wp_answer_headers(const struct wp_answer_options *options,
                               struct wp_headers *out) WP_WARN_UNUSED;
 
