@@ -1,0 +1,64 @@
+// Why this deployment: the candidates in the router's order, and what each would have cost.
+import type { Decision, RowDetail } from '../api'
+import { count, duration, money } from '../format'
+import { ModelId } from '../parts/chip'
+
+const REASONS: Record<string, string> = {
+  cache: 'holds the longest warm prefix',
+  cache_writing: 'is writing this prefix right now',
+  session: 'served this session before',
+  caller: 'served this key before',
+  strategy: 'next by weight and load',
+  only: 'the only candidate',
+  exact: 'named by the client',
+  cooling: 'skipped: cooling down',
+  full: 'skipped: its limits are reached',
+  blocked: 'skipped: switched off',
+  context: 'skipped: the prompt is too long for it',
+  order: 'behind: a lower order is available',
+  tried: 'skipped: already failed for this request',
+}
+
+export function reasonText(reason: string): string {
+  return REASONS[reason.toLowerCase().replace(/[-\s]+/g, '_')] ?? reason
+}
+
+export function Why({ row, decision }: { row: RowDetail; decision: Decision }) {
+  const candidates = decision.candidates ?? []
+  if (candidates.length === 0) return <p class="muted">No candidates were considered.</p>
+  return (
+    <>
+      <ol class="candidates">
+        {candidates.map((candidate) => {
+          const chosen = candidate.model_id === row.model_id
+          return (
+            <li key={candidate.model_id} data-chosen={chosen} data-usable={candidate.usable}>
+              <div class="candidate-head">
+                <ModelId id={candidate.model_id} copy={false} label />
+                {chosen && <span class="tag">answered</span>}
+                <span class="candidate-cost" title="Expected cost of the input">
+                  {candidate.predicted_cost == null ? '' : money(candidate.predicted_cost)}
+                </span>
+              </div>
+              <p>
+                {reasonText(candidate.reason)}
+                {candidate.cooling_ms > 0 && `, ${duration(candidate.cooling_ms)} left`}
+              </p>
+              <p class="muted">
+                expected <b>{count(candidate.predicted_read)}</b> read, {count(candidate.predicted_write)} written,{' '}
+                {count(candidate.predicted_uncached)} uncached
+                {candidate.in_flight > 0 && `; ${candidate.in_flight} in flight`}
+              </p>
+            </li>
+          )
+        })}
+      </ol>
+      {decision.blocks !== undefined && (
+        <p class="muted note">
+          The prompt: {count(decision.blocks)} blocks, {count(decision.breakpoints)} cache{' '}
+          {decision.breakpoints === 1 ? 'breakpoint' : 'breakpoints'}, about {count(decision.estimated_tokens)} tokens.
+        </p>
+      )}
+    </>
+  )
+}

@@ -1,0 +1,55 @@
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { api, ApiError } from '../api'
+import { Logo } from '../parts/icons'
+import { loadSession } from '../session'
+
+export function SignIn() {
+  const input = useRef<HTMLInputElement>(null)
+  const [error, setError] = useState('')
+  const [busy, setBusy] = useState(false)
+  useEffect(() => input.current?.focus(), [])
+  const submit = async (event: SubmitEvent) => {
+    event.preventDefault()
+    const key = input.current?.value.trim() ?? ''
+    if (key === '') return setError('Enter the master key.')
+    setBusy(true)
+    setError('')
+    try {
+      await api.signIn(key)
+      await loadSession()
+    } catch (failure) {
+      setError(failure instanceof ApiError ? failure.message : String(failure))
+      input.current?.select()
+    } finally {
+      setBusy(false)
+    }
+  }
+  return (
+    <main class="signin">
+      <form onSubmit={submit} noValidate>
+        <p class="brand">
+          <Logo /> Warmpath
+        </p>
+        <h1>Sign in</h1>
+        <label for="key">Master key</label>
+        <input
+          ref={input}
+          id="key"
+          name="key"
+          type="password"
+          autocomplete="current-password"
+          placeholder="sk-…"
+          spellcheck={false}
+          aria-invalid={error !== ''}
+          aria-describedby="key-help"
+        />
+        <p id="key-help" class={error ? 'field-error' : 'muted'} role={error ? 'alert' : undefined}>
+          {error || 'general_settings.master_key of the gateway’s configuration.'}
+        </p>
+        <button type="submit" class="button primary" disabled={busy}>
+          {busy ? 'Signing in…' : 'Sign in'}
+        </button>
+      </form>
+    </main>
+  )
+}
