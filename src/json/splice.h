@@ -10,6 +10,7 @@
 struct wp_edit {
     size_t from, to; // range [from, to) of the source; from == to inserts
     wp_view with;    // lives as long as the spans are used
+    bool item;       // a removed member or element: commas are settled when spans are built
 };
 
 // Edits in any order. Ranges must not overlap; insertions at one offset keep the order in which

@@ -1,0 +1,170 @@
+#include "json/writer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/codec.h"
+
+enum { DEPTH_MAX = 63 };
+
+struct wp_json_writer wp_json_writer(struct wp_buf *buf)
+{
+    return (struct wp_json_writer){.buf = buf};
+}
+
+// Length of the longest valid prefix of at most 4 bytes, or 0.
+static size_t valid_sequence(wp_view text)
+{
+    for (size_t len = 1; len <= 4 && len <= text.len; len++)
+        if (wp_utf8_valid(wp_view_sub(text, 0, len)))
+            return len;
+    return 0;
+}
+
+static void append_escaped(struct wp_buf *buf, unsigned char c)
+{
+    static const char letters[] = "\"\\\b\f\n\r\t", names[] = "\"\\bfnrt";
+    const char *found = c == 0 ? NULL : strchr(letters, c);
+    if (found != NULL) {
+        wp_buf_append_char(buf, '\\');
+        wp_buf_append_char(buf, names[found - letters]);
+    } else {
+        wp_buf_printf(buf, "\\u%04x", c);
+    }
+}
+
+static bool needs_care(unsigned char c)
+{
+    return c < 0x20 || c == '"' || c == '\\' || c >= 0x7f;
+}
+
+void wp_json_append_string(struct wp_buf *buf, wp_view value)
+{
+    wp_buf_append_char(buf, '"');
+    for (size_t at = 0; at < value.len;) {
+        size_t plain = at;
+        while (plain < value.len && !needs_care((unsigned char)value.ptr[plain]))
+            plain++;
+        wp_buf_append(buf, wp_view_sub(value, at, plain));
+        at = plain;
+        if (at == value.len)
+            break;
+        unsigned char c = (unsigned char)value.ptr[at];
+        if (c < 0x80) {
+            append_escaped(buf, c);
+            at++;
+            continue;
+        }
+        size_t len = valid_sequence(wp_view_skip(value, at));
+        wp_buf_append(buf, len == 0 ? WP_VIEW("\xEF\xBF\xBD") : wp_view_sub(value, at, at + len));
+        at += len == 0 ? 1 : len;
+    }
+    wp_buf_append_char(buf, '"');
+}
+
+static uint64_t bit(const struct wp_json_writer *w)
+{
+    return (uint64_t)1 << w->depth;
+}
+
+// Comma and key before an item.
+static void begin_item(struct wp_json_writer *w, const char *key)
+{
+    if (w->filled & bit(w))
+        wp_buf_append_char(w->buf, ',');
+    w->filled |= bit(w);
+    if (key == NULL)
+        return;
+    wp_json_append_string(w->buf, wp_view_of(key));
+    wp_buf_append_char(w->buf, ':');
+}
+
+static void open(struct wp_json_writer *w, const char *key, bool object)
+{
+    begin_item(w, key);
+    WP_CHECK(w->depth < DEPTH_MAX);
+    w->depth++;
+    w->filled &= ~bit(w);
+    w->objects = object ? w->objects | bit(w) : w->objects & ~bit(w);
+    wp_buf_append_char(w->buf, object ? '{' : '[');
+}
+
+void wp_json_open_object(struct wp_json_writer *w, const char *key)
+{
+    open(w, key, true);
+}
+
+void wp_json_open_array(struct wp_json_writer *w, const char *key)
+{
+    open(w, key, false);
+}
+
+void wp_json_close(struct wp_json_writer *w)
+{
+    WP_CHECK(w->depth > 0);
+    wp_buf_append_char(w->buf, w->objects & bit(w) ? '}' : ']');
+    w->depth--;
+}
+
+void wp_json_put_str(struct wp_json_writer *w, const char *key, wp_view value)
+{
+    begin_item(w, key);
+    wp_json_append_string(w->buf, value);
+}
+
+void wp_json_put_cstr(struct wp_json_writer *w, const char *key, const char *value)
+{
+    if (value == NULL)
+        wp_json_put_null(w, key);
+    else
+        wp_json_put_str(w, key, wp_view_of(value));
+}
+
+void wp_json_put_u64(struct wp_json_writer *w, const char *key, uint64_t value)
+{
+    begin_item(w, key);
+    wp_buf_append_u64(w->buf, value);
+}
+
+void wp_json_put_i64(struct wp_json_writer *w, const char *key, int64_t value)
+{
+    begin_item(w, key);
+    if (value < 0)
+        wp_buf_append_char(w->buf, '-');
+    wp_buf_append_u64(w->buf, value < 0 ? (uint64_t)0 - (uint64_t)value : (uint64_t)value);
+}
+
+void wp_json_put_double(struct wp_json_writer *w, const char *key, double value)
+{
+    char text[40];
+    begin_item(w, key);
+    if (!isfinite(value)) {
+        wp_buf_append_cstring(w->buf, "null");
+        return;
+    }
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    wp_buf_append_cstring(w->buf, text);
+}
+
+void wp_json_put_bool(struct wp_json_writer *w, const char *key, bool value)
+{
+    begin_item(w, key);
+    wp_buf_append_cstring(w->buf, value ? "true" : "false");
+}
+
+void wp_json_put_null(struct wp_json_writer *w, const char *key)
+{
+    begin_item(w, key);
+    wp_buf_append_cstring(w->buf, "null");
+}
+
+void wp_json_put_raw(struct wp_json_writer *w, const char *key, wp_view json)
+{
+    begin_item(w, key);
+    wp_buf_append(w->buf, json);
+}
