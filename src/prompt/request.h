@@ -36,6 +36,7 @@ struct wp_marker {
     wp_view value;      // {…}
     wp_view scope;      // the member "scope":… inside value; empty if there is none
     wp_view ttl_member; // the member "ttl":…; empty if there is none
+    bool nested;        // inside a tool_result's content: not a breakpoint
 };
 
 enum wp_block_kind {
@@ -53,6 +54,7 @@ enum wp_block_kind {
 struct wp_request_block {
     enum wp_tier tier;
     enum wp_block_kind kind;
+    bool plain_text;  // nothing but type, text and cache_control: equal to the string form
     bool billing;     // Claude Code's x-anthropic-billing-header block
     uint32_t message; // index of its message (WP_TIER_MESSAGES only)
     uint32_t marker;  // index into markers, or UINT32_MAX

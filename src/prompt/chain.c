@@ -1,0 +1,228 @@
+#include "prompt/chain.h"
+
+#include "json/scan.h"
+
+enum { TAG_TOOL = 1, TAG_SYSTEM, TAG_MESSAGE, TAG_SALT };
+
+struct builder {
+    const struct wp_chain_options *options;
+    const struct wp_request *request;
+    struct wp_prompt *out;
+    struct wp_hash128 at;
+    uint64_t bytes; // of rendered content so far
+    uint32_t position;
+    uint8_t run; // kind of the run that shares a position
+    uint32_t message;
+    struct wp_arena *arena;
+    bool no_memory;
+};
+
+static void salt(struct builder *b, wp_view text)
+{
+    b->at = wp_hash128_link(b->options->key, b->at, TAG_SALT, text);
+}
+
+// What kills the system tier at the provider (cache.md 1.1).
+static void salt_system(struct builder *b)
+{
+    const struct wp_member *speed = wp_request_member(b->request, "speed");
+    bool web_search = false;
+    for (size_t i = 0; i < b->request->block_count && !web_search; i++)
+        web_search =
+            b->request->blocks[i].tier == WP_TIER_TOOLS &&
+            wp_view_contains(wp_view_sub(b->request->blocks[i].value, 0, 200), WP_VIEW("\"web_"));
+    salt(b, speed == NULL ? WP_VIEW("") : speed->value);
+    salt(b, web_search ? WP_VIEW("web") : WP_VIEW(""));
+}
+
+static wp_view effort_of(const struct wp_request *request)
+{
+    struct wp_json_scan scan;
+    wp_view key, effort = {NULL, 0};
+    wp_json_scan_init(&scan, request->output_config);
+    if (wp_json_peek(&scan) != WP_JSON_OBJECT || !wp_json_enter_object(&scan))
+        return effort;
+    while (wp_json_next_key(&scan, &key)) {
+        wp_view value = wp_json_value(&scan);
+        if (wp_view_is(key, "effort"))
+            effort = value;
+    }
+    // an explicit default equals an omitted one
+    return wp_view_is(effort, "\"high\"") ? (wp_view){NULL, 0} : effort;
+}
+
+static void salt_messages(struct builder *b)
+{
+    salt(b, b->request->tool_choice);
+    salt(b, b->request->thinking);
+    salt(b, effort_of(b->request));
+    salt(b, b->request->has_images ? WP_VIEW("images") : WP_VIEW(""));
+}
+
+// The block's bytes without its cache_control and the comma that goes with it.
+static struct wp_hash128 hash_without_marker(struct builder *b, wp_view value, wp_view member,
+                                             uint32_t tag, size_t *len)
+{
+    size_t from = (size_t)(member.ptr - value.ptr), to = from + member.len;
+    size_t before = from, after = to;
+    while (before > 0 && (value.ptr[before - 1] == ' ' || value.ptr[before - 1] == '\n'))
+        before--;
+    if (before > 0 && value.ptr[before - 1] == ',') {
+        from = before - 1;
+    } else {
+        while (after < value.len && (value.ptr[after] == ' ' || value.ptr[after] == '\n'))
+            after++;
+        if (after < value.len && value.ptr[after] == ',')
+            to = after + 1;
+    }
+    const wp_view parts[] = {wp_view_sub(value, 0, from), wp_view_skip(value, to)};
+    wp_view joined = wp_arena_concat(b->arena, parts, 2);
+    if (joined.ptr == NULL) {
+        b->no_memory = true;
+        return b->at;
+    }
+    *len = joined.len;
+    return wp_hash128_link(b->options->key, b->at, tag, joined);
+}
+
+static uint32_t tag_of(const struct wp_request_block *block)
+{
+    if (block->tier == WP_TIER_TOOLS)
+        return TAG_TOOL;
+    return block->tier == WP_TIER_SYSTEM ? TAG_SYSTEM : TAG_MESSAGE;
+}
+
+static void link_block(struct builder *b, const struct wp_request_block *block)
+{
+    uint32_t tag = tag_of(block);
+    size_t len = block->value.len;
+    if (block->plain_text) {
+        // both spellings of a text hash alike; the tag's high bit keeps them apart from objects
+        b->at = wp_hash128_link(b->options->key, b->at, tag | 0x80, block->text);
+        len = block->text.len;
+    } else if (block->marker != UINT32_MAX) {
+        b->at = hash_without_marker(b, block->value, b->request->markers[block->marker].member, tag,
+                                    &len);
+    } else {
+        b->at = wp_hash128_link(b->options->key, b->at, tag, block->value);
+    }
+    b->bytes += len;
+}
+
+static uint32_t next_position(struct builder *b, const struct wp_request_block *block)
+{
+    uint8_t run = block->kind == WP_BLOCK_TOOL_USE || block->kind == WP_BLOCK_TOOL_RESULT
+                      ? (uint8_t)block->kind
+                      : 0;
+    bool same = b->options->collapse_tool_runs && run != 0 && run == b->run;
+    b->run = run;
+    return same ? b->position : ++b->position;
+}
+
+static uint8_t breakpoint_ttl(const struct builder *b, const struct wp_request_block *block)
+{
+    if (block->marker == UINT32_MAX || block->kind == WP_BLOCK_THINKING)
+        return WP_TTL_NONE;
+    return (uint8_t)b->request->markers[block->marker].ttl;
+}
+
+static void add_block(struct builder *b, size_t source)
+{
+    const struct wp_request_block *block = &b->request->blocks[source];
+    struct wp_prompt *out = b->out;
+    if (block->tier == WP_TIER_MESSAGES && (b->message != block->message || out->count == 0)) {
+        b->message = block->message;
+        b->run = 0;
+        salt(b, block->role);
+    }
+    link_block(b, block);
+    out->blocks[out->count++] = (struct wp_block){
+        .prefix = b->at,
+        .tokens = wp_tokens_estimate((size_t)b->bytes),
+        .position = next_position(b, block),
+        .tier = (uint8_t)block->tier,
+        .kind = (uint8_t)block->kind,
+        .ttl = breakpoint_ttl(b, block),
+        .source = (uint32_t)source,
+    };
+}
+
+// The automatic top-level marker stands on the last block that can carry one.
+static void resolve_automatic(struct builder *b)
+{
+    const struct wp_request *request = b->request;
+    struct wp_prompt *out = b->out;
+    if (request->marker_count == 0 ||
+        request->markers[request->marker_count - 1].tier != WP_TIER_TOP)
+        return;
+    for (uint32_t i = out->count; i-- > 0;) {
+        const struct wp_request_block *block = &request->blocks[out->blocks[i].source];
+        if (block->kind == WP_BLOCK_THINKING ||
+            (block->kind == WP_BLOCK_TEXT && wp_view_is(block->text, "\"\"")))
+            continue;
+        if (out->blocks[i].ttl == WP_TTL_NONE)
+            out->blocks[i].ttl = (uint8_t)request->markers[request->marker_count - 1].ttl;
+        return;
+    }
+}
+
+static void collect_breakpoints(struct wp_prompt *out)
+{
+    for (uint32_t i = 0; i < out->count; i++)
+        if (out->blocks[i].ttl != WP_TTL_NONE &&
+            out->breakpoint_count < sizeof(out->breakpoints) / sizeof(out->breakpoints[0]))
+            out->breakpoints[out->breakpoint_count++] = i;
+}
+
+static void describe(struct builder *b)
+{
+    const struct wp_request *request = b->request;
+    struct wp_prompt *out = b->out;
+    for (uint32_t i = 0; i < out->count; i++) {
+        const struct wp_request_block *block = &request->blocks[out->blocks[i].source];
+        if (block->tier != WP_TIER_MESSAGES) {
+            out->system_end = i + 1;
+            continue;
+        }
+        if (block->message == 0)
+            out->first_user = out->blocks[i].prefix;
+        if (block->kind == WP_BLOCK_THINKING)
+            out->has_thinking_in_history = true;
+        if (block->message + 1 == request->message_count && block->kind == WP_BLOCK_TOOL_RESULT)
+            out->in_tool_loop = true;
+    }
+    if (out->system_end > 0)
+        out->head = out->blocks[out->system_end - 1].prefix;
+    out->tokens = wp_tokens_estimate((size_t)b->bytes);
+}
+
+enum wp_err wp_chain_build(struct wp_arena *arena, const struct wp_request *request,
+                           const struct wp_chain_options *options, struct wp_prompt *out)
+{
+    struct builder b = {.options = options, .request = request, .out = out, .arena = arena};
+    bool system_salted = false, messages_salted = false;
+    *out = (struct wp_prompt){0};
+    out->blocks = wp_arena_array(arena, request->block_count + 1, sizeof(*out->blocks));
+    if (out->blocks == NULL)
+        return WP_ERR_NO_MEMORY;
+    for (size_t i = 0; i < request->block_count && !b.no_memory; i++) {
+        const struct wp_request_block *block = &request->blocks[i];
+        if (block->tier >= WP_TIER_SYSTEM && !system_salted) {
+            system_salted = true;
+            salt_system(&b);
+        }
+        if (block->tier == WP_TIER_MESSAGES && !messages_salted) {
+            messages_salted = true;
+            b.message = UINT32_MAX;
+            salt_messages(&b);
+        }
+        if (!block->billing)
+            add_block(&b, i);
+    }
+    if (b.no_memory)
+        return WP_ERR_NO_MEMORY;
+    resolve_automatic(&b);
+    collect_breakpoints(out);
+    describe(&b);
+    return WP_OK;
+}
