@@ -36,6 +36,8 @@ struct wp_deferred {
 void wp_deferred_init(struct wp_deferred *deferred, void (*fn)(void *arg), void *arg);
 void wp_loop_defer(struct wp_loop *loop, struct wp_deferred *deferred);
 void wp_deferred_cancel(struct wp_deferred *deferred);
+// Runs what is deferred now: for owners that are taken down after the loop has stopped.
+void wp_loop_flush_deferred(struct wp_loop *loop);
 
 // One-shot timer. Embedded in its owner; stopping is idempotent; a stopped timer may be freed.
 struct wp_timer {

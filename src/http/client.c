@@ -1,0 +1,671 @@
+#include "http/client.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "http/message.h"
+#include "net/conn.h"
+#include "net/resolver.h"
+
+enum {
+    POOL_MAGIC = 0x48504f4f,
+    LINK_MAGIC = 0x484c494e,
+    CALL_MAGIC = 0x4843414c,
+    ORIGINS_MAX = 4096,
+    HEADERS_MAX = 256,
+    ARENA_MAX = 16 * 1024 * 1024,
+    CONNECT_MS = 10000,
+    AHEAD_MAX = 4 * 1024 * 1024,
+};
+
+struct origin {
+    struct wp_list idle; // newest first
+    size_t idle_count;
+};
+
+struct wp_client {
+    uint32_t magic;
+    struct wp_loop *loop;
+    uint32_t idle_timeout_ms, idle_per_origin;
+    size_t head_max;
+    struct wp_tls_context *tls;
+    struct wp_resolver *resolver;
+    struct wp_map origins; // "t|host:port" → struct origin
+    struct wp_list calls, links;
+};
+
+// One connection to an upstream.
+struct link {
+    uint32_t magic;
+    struct wp_list all, idle;
+    struct wp_client *client;
+    struct origin *origin;
+    struct wp_conn *conn;
+    struct wp_call *call;
+    struct wp_timer idle_timer;
+    struct wp_deferred gone;
+};
+
+struct wp_call {
+    uint32_t magic;
+    struct wp_list all;
+    struct wp_client *client;
+    struct origin *origin;
+    struct link *link;
+    const struct wp_call_events *events;
+    void *state;
+    struct wp_arena *arena;
+    struct wp_message message;
+    bool message_ready;
+    struct wp_buf ahead; // bytes kept while paused
+    wp_view head;        // request head, in the arena
+    const wp_view *body;
+    size_t body_count;
+    bool tls, is_head, retry_stale, reused, answered, paused, done, ended;
+    struct wp_addresses addresses;
+    size_t address; // being tried
+    struct wp_lookup *lookup;
+    char host[256];
+    uint16_t port;
+    uint32_t connect_ms, first_byte_ms, idle_ms;
+    struct wp_timer timer;
+    enum wp_err timer_err;
+    struct wp_call_timing timing;
+    enum wp_err fail_err;
+    const char *fail_detail;
+    struct wp_deferred later, gone;
+};
+
+void wp_client_config_default(struct wp_client_config *config)
+{
+    *config = (struct wp_client_config){.idle_timeout_ms = 60000,
+                                        .idle_per_origin = 256,
+                                        .tls_verify = true,
+                                        .head_max = 128 * 1024};
+}
+
+// Links ----------------------------------------------------------------------------------------
+
+static void free_link(void *arg)
+{
+    struct link *link = arg;
+    WP_CHECK_MAGIC(link, LINK_MAGIC);
+    link->magic = 0;
+    wp_free(link);
+}
+
+static void close_link(struct link *link)
+{
+    if (link->conn == NULL)
+        return;
+    wp_timer_stop(&link->idle_timer);
+    if (!wp_list_empty(&link->idle))
+        link->origin->idle_count--;
+    wp_list_unlink(&link->idle);
+    wp_list_unlink(&link->all);
+    wp_conn_close(link->conn);
+    link->conn = NULL;
+    if (link->call != NULL)
+        link->call->link = NULL;
+    link->call = NULL;
+    wp_loop_defer(link->client->loop, &link->gone);
+}
+
+static void idle_expired(void *arg)
+{
+    struct link *link = arg;
+    WP_CHECK_MAGIC(link, LINK_MAGIC);
+    close_link(link);
+}
+
+// An idle connection that says anything is not to be trusted any more.
+static void idle_data(void *arg, wp_view bytes)
+{
+    (void)bytes;
+    close_link(arg);
+}
+
+static void idle_end(void *arg, enum wp_err err, const char *detail)
+{
+    (void)err;
+    (void)detail;
+    close_link(arg);
+}
+
+static void idle_nothing(void *arg)
+{
+    (void)arg;
+}
+
+static const struct wp_conn_events IDLE_EVENTS = {idle_nothing, idle_data, idle_nothing, idle_end};
+
+static void keep_link(struct link *link)
+{
+    struct wp_client *client = link->client;
+    link->call = NULL;
+    if (link->origin->idle_count >= client->idle_per_origin) {
+        close_link(link);
+        return;
+    }
+    wp_conn_set_events(link->conn, &IDLE_EVENTS, link);
+    wp_conn_read_enable(link->conn, true);
+    wp_list_prepend(&link->origin->idle, &link->idle);
+    link->origin->idle_count++;
+    wp_timer_start(&link->idle_timer, client->idle_timeout_ms);
+}
+
+// Calls: the end -------------------------------------------------------------------------------
+
+static void free_call(void *arg)
+{
+    struct wp_call *call = arg;
+    WP_CHECK_MAGIC(call, CALL_MAGIC);
+    wp_message_free(&call->message);
+    wp_buf_free(&call->ahead);
+    wp_arena_destroy(call->arena);
+    call->magic = 0;
+    wp_free(call);
+}
+
+// Nothing is called any more; the memory goes at the end of the turn.
+static void retire(struct wp_call *call)
+{
+    call->done = true;
+    wp_timer_stop(&call->timer);
+    wp_deferred_cancel(&call->later);
+    wp_resolve_cancel(call->lookup);
+    call->lookup = NULL;
+    wp_list_unlink(&call->all);
+    wp_loop_defer(call->client->loop, &call->gone);
+}
+
+static void fail(struct wp_call *call, enum wp_err err, const char *detail)
+{
+    if (call->done)
+        return;
+    struct link *link = call->link;
+    retire(call);
+    if (link != NULL)
+        close_link(link);
+    call->events->on_error(call->state, err, detail);
+}
+
+static void fail_now(void *arg)
+{
+    struct wp_call *call = arg;
+    WP_CHECK_MAGIC(call, CALL_MAGIC);
+    fail(call, call->fail_err, call->fail_detail);
+}
+
+static void fail_later(struct wp_call *call, enum wp_err err, const char *detail)
+{
+    call->fail_err = err;
+    call->fail_detail = detail;
+    call->later.fn = fail_now;
+    wp_loop_defer(call->client->loop, &call->later);
+}
+
+void wp_call_cancel(struct wp_call *call)
+{
+    WP_CHECK_MAGIC(call, CALL_MAGIC);
+    if (call->done)
+        return;
+    struct link *link = call->link;
+    retire(call);
+    if (link != NULL)
+        close_link(link);
+}
+
+static void timed_out(void *arg)
+{
+    struct wp_call *call = arg;
+    WP_CHECK_MAGIC(call, CALL_MAGIC);
+    fail(call, call->timer_err,
+         call->timer_err == WP_ERR_CONNECT_TIMEOUT ? "connecting took too long"
+         : call->answered                          ? "the answer fell silent"
+                                                   : "no answer came in time");
+}
+
+static void arm(struct wp_call *call, uint32_t ms, enum wp_err err)
+{
+    call->timer_err = err;
+    if (ms > 0)
+        wp_timer_start(&call->timer, ms);
+    else
+        wp_timer_stop(&call->timer);
+}
+
+// The answer -----------------------------------------------------------------------------------
+
+static bool message_head(void *arg, struct wp_message *message)
+{
+    struct wp_call *call = arg;
+    int status = message->parser.status_code;
+    if (status / 100 == 1)
+        return true;
+    call->answered = true;
+    message->no_body = call->is_head || status == 204 || status == 304;
+    arm(call, call->idle_ms, WP_ERR_UPSTREAM_TIMEOUT);
+    call->events->on_head(call->state, status, &message->headers);
+    return !call->done;
+}
+
+static void message_body(void *arg, wp_view bytes)
+{
+    struct wp_call *call = arg;
+    if (call->done)
+        return;
+    if (call->paused) {
+        wp_buf_append(&call->ahead, bytes);
+        if (!wp_buf_ok(&call->ahead))
+            call->message.err = WP_ERR_NO_MEMORY;
+        return;
+    }
+    call->events->on_body(call->state, bytes);
+}
+
+static void message_complete(void *arg)
+{
+    struct wp_call *call = arg;
+    call->ended = true;
+}
+
+static const struct wp_message_events MESSAGE_EVENTS = {message_head, message_body,
+                                                        message_complete};
+
+// The whole answer has been delivered: the connection goes back if nothing is left on it.
+static void finish(struct wp_call *call, bool reusable)
+{
+    struct link *link = call->link;
+    if (call->done)
+        return;
+    retire(call);
+    call->link = NULL;
+    if (link != NULL) {
+        link->call = NULL;
+        if (reusable && !wp_conn_sending(link->conn))
+            keep_link(link);
+        else
+            close_link(link);
+    }
+    call->events->on_end(call->state);
+}
+
+static bool keeps_alive(struct wp_call *call)
+{
+    return llhttp_should_keep_alive(&call->message.parser) != 0;
+}
+
+static void conn_data(void *arg, wp_view bytes)
+{
+    struct wp_call *call = arg;
+    size_t used = 0;
+    WP_CHECK_MAGIC(call, CALL_MAGIC);
+    if (call->timing.first_byte == 0)
+        call->timing.first_byte = wp_loop_now_ns(call->client->loop);
+    if (call->answered && call->idle_ms > 0)
+        arm(call, call->idle_ms, WP_ERR_UPSTREAM_TIMEOUT);
+    enum wp_err err = wp_message_feed(&call->message, bytes, &used);
+    if (call->done)
+        return;
+    if (err != WP_OK) {
+        fail(call, err == WP_ERR_NO_MEMORY ? err : WP_ERR_PROTOCOL,
+             "the answer is not valid HTTP/1.1");
+        return;
+    }
+    if (call->ended && call->ahead.len == 0 && !call->paused)
+        finish(call, keeps_alive(call) && used == bytes.len);
+}
+
+// A kept-alive connection that the peer had closed before it saw this request.
+static bool retry_fresh(struct wp_call *call);
+
+static void conn_end(void *arg, enum wp_err err, const char *detail)
+{
+    struct wp_call *call = arg;
+    WP_CHECK_MAGIC(call, CALL_MAGIC);
+    if (err == WP_ERR_CONNECT || err == WP_ERR_TLS) {
+        if (err == WP_ERR_CONNECT && call->address + 1 < call->addresses.count) {
+            close_link(call->link);
+            call->address++;
+            call->later.fn = connect_next;
+            wp_loop_defer(call->client->loop, &call->later);
+            return;
+        }
+        fail(call, err, detail);
+        return;
+    }
+    if (call->timing.first_byte == 0 && retry_fresh(call))
+        return;
+    if (call->message_ready && call->answered && wp_message_finish(&call->message)) {
+        if (!call->done && call->ahead.len == 0 && !call->paused)
+            finish(call, false);
+        return;
+    }
+    if (!call->done)
+        fail(call, call->answered ? WP_ERR_INCOMPLETE : WP_ERR_RESET, detail);
+}
+
+static void conn_writable(void *arg)
+{
+    struct wp_call *call = arg;
+    WP_CHECK_MAGIC(call, CALL_MAGIC);
+    call->timing.sent = wp_loop_now_ns(call->client->loop);
+    if (!call->answered)
+        arm(call, call->first_byte_ms, WP_ERR_UPSTREAM_TIMEOUT);
+}
+
+static void send_request(struct wp_call *call)
+{
+    call->timing.connected = wp_loop_now_ns(call->client->loop);
+    wp_message_begin(&call->message, call->arena);
+    call->message_ready = true;
+    if (wp_conn_write(call->link->conn, &call->head, 1) != WP_OK) {
+        fail_later(call, WP_ERR_RESET, "writing");
+        return;
+    }
+    wp_conn_write_spans(call->link->conn, call->body, call->body_count);
+    arm(call, call->first_byte_ms, WP_ERR_UPSTREAM_TIMEOUT);
+}
+
+static void conn_open(void *arg)
+{
+    struct wp_call *call = arg;
+    WP_CHECK_MAGIC(call, CALL_MAGIC);
+    send_request(call);
+}
+
+static const struct wp_conn_events CALL_EVENTS = {conn_open, conn_data, conn_writable, conn_end};
+
+// Calls: the beginning ---------------------------------------------------------------------------
+
+static void connect_next(void *arg)
+{
+    struct wp_call *call = arg;
+    struct wp_client *client = call->client;
+    WP_CHECK_MAGIC(call, CALL_MAGIC);
+    const struct wp_address *address = &call->addresses.list[call->address];
+    struct link *link = wp_alloc(sizeof(*link));
+    struct wp_conn *conn =
+        link == NULL ? NULL
+                     : wp_conn_connect(client->loop, (const struct sockaddr *)&address->storage,
+                                       address->len, call->tls ? client->tls : NULL,
+                                       wp_view_of(call->host), &CALL_EVENTS, call);
+    if (conn == NULL) {
+        wp_free(link);
+        fail_later(call, WP_ERR_NO_MEMORY, "opening a connection");
+        return;
+    }
+    link->magic = LINK_MAGIC;
+    link->client = client;
+    link->origin = call->origin;
+    link->conn = conn;
+    link->call = call;
+    wp_list_init(&link->idle);
+    wp_list_append(&client->links, &link->all);
+    wp_timer_init(&link->idle_timer, client->loop, idle_expired, link);
+    wp_deferred_init(&link->gone, free_link, link);
+    call->link = link;
+}
+
+static void resolved(void *arg, const struct wp_addresses *addresses)
+{
+    struct wp_call *call = arg;
+    WP_CHECK_MAGIC(call, CALL_MAGIC);
+    call->lookup = NULL;
+    call->addresses = *addresses;
+    if (addresses->count == 0)
+        fail(call, WP_ERR_RESOLVE, "the name could not be resolved");
+    else
+        connect_next(call);
+}
+
+static void resolve(struct wp_call *call)
+{
+    arm(call, call->connect_ms, WP_ERR_CONNECT_TIMEOUT);
+    call->address = 0;
+    if (!wp_resolve(call->client->resolver, wp_view_of(call->host), call->port, &call->addresses,
+                    resolved, call, &call->lookup))
+        return;
+    if (call->addresses.count == 0)
+        fail_later(call, WP_ERR_RESOLVE, "the name could not be resolved");
+    else
+        connect_next(call);
+}
+
+static bool retry_fresh(struct wp_call *call)
+{
+    if (!call->reused || !call->retry_stale)
+        return false;
+    call->reused = false;
+    call->timing.reused = false;
+    close_link(call->link);
+    call->message_ready = false;
+    resolve(call);
+    return true;
+}
+
+static struct link *take_idle(struct origin *origin)
+{
+    if (wp_list_empty(&origin->idle))
+        return NULL;
+    struct link *link = WP_CONTAINER_OF(origin->idle.next, struct link, idle);
+    wp_list_unlink(&link->idle);
+    origin->idle_count--;
+    wp_timer_stop(&link->idle_timer);
+    return link;
+}
+
+static struct origin *origin_of(struct wp_client *client, const struct wp_call_request *request)
+{
+    char key[300];
+    int len = snprintf(key, sizeof(key), "%c|%.*s:%u", request->tls ? 't' : 'p',
+                       WP_VIEW_ARG(request->host), request->port);
+    wp_view name = wp_view_make(key, len < 0 ? 0 : (size_t)len);
+    struct origin *origin = wp_map_get(&client->origins, name);
+    if (origin != NULL)
+        return origin;
+    origin = wp_alloc(sizeof(*origin));
+    if (origin == NULL || !wp_map_set(&client->origins, name, origin)) {
+        wp_free(origin);
+        return NULL;
+    }
+    wp_list_init(&origin->idle);
+    return origin;
+}
+
+static bool build_head(struct wp_call *call, const struct wp_call_request *request)
+{
+    struct wp_buf head = wp_buf_make(1024 * 1024);
+    size_t length = 0;
+    wp_buf_append(&head, request->method);
+    wp_buf_append_char(&head, ' ');
+    wp_buf_append(&head, request->target);
+    wp_buf_append_cstring(&head, " HTTP/1.1\r\n");
+    for (size_t i = 0; i < request->header_count; i++) {
+        const struct wp_header *header = &request->headers[i];
+        if (!wp_header_value_valid(header->value) || !wp_header_value_valid(header->name))
+            continue;
+        wp_buf_append(&head, header->name);
+        wp_buf_append_cstring(&head, ": ");
+        wp_buf_append(&head, header->value);
+        wp_buf_append_cstring(&head, "\r\n");
+    }
+    for (size_t i = 0; i < request->body_count; i++)
+        length += request->body[i].len;
+    if (request->body_count > 0 || wp_view_is(request->method, "POST") ||
+        wp_view_is(request->method, "PUT"))
+        wp_buf_printf(&head, "Content-Length: %zu\r\n", length);
+    wp_buf_append_cstring(&head, "\r\n");
+    if (wp_buf_ok(&head))
+        call->head = wp_arena_copy(call->arena, wp_buf_view(&head));
+    wp_buf_free(&head);
+    return call->head.ptr != NULL;
+}
+
+static struct wp_call *new_call(struct wp_client *client, const struct wp_call_request *request,
+                                const struct wp_call_events *events, void *state)
+{
+    struct wp_call *call = wp_alloc(sizeof(*call));
+    struct wp_arena *arena = wp_arena_create(ARENA_MAX);
+    if (call == NULL || arena == NULL || request->host.len >= sizeof(call->host)) {
+        wp_free(call);
+        wp_arena_destroy(arena);
+        return NULL;
+    }
+    call->magic = CALL_MAGIC;
+    call->client = client;
+    call->arena = arena;
+    call->events = events;
+    call->state = state;
+    call->tls = request->tls;
+    call->port = request->port;
+    memcpy(call->host, request->host.ptr, request->host.len);
+    call->is_head = wp_view_is(request->method, "HEAD");
+    call->body = request->body;
+    call->body_count = request->body_count;
+    call->retry_stale = request->retry_stale;
+    call->connect_ms = request->connect_timeout_ms != 0 ? request->connect_timeout_ms : CONNECT_MS;
+    call->first_byte_ms = request->first_byte_timeout_ms;
+    call->idle_ms = request->idle_timeout_ms;
+    call->ahead = wp_buf_make(AHEAD_MAX);
+    wp_list_init(&call->all);
+    wp_message_init(&call->message, false, &MESSAGE_EVENTS, call, client->head_max, HEADERS_MAX);
+    wp_timer_init(&call->timer, client->loop, timed_out, call);
+    wp_deferred_init(&call->later, connect_next, call);
+    wp_deferred_init(&call->gone, free_call, call);
+    return call;
+}
+
+enum wp_err wp_call_start(struct wp_client *client, const struct wp_call_request *request,
+                          const struct wp_call_events *events, void *state, struct wp_call **out)
+{
+    WP_CHECK_MAGIC(client, POOL_MAGIC);
+    struct origin *origin = origin_of(client, request);
+    struct wp_call *call = origin == NULL ? NULL : new_call(client, request, events, state);
+    if (call == NULL)
+        return WP_ERR_NO_MEMORY;
+    call->origin = origin;
+    if (!build_head(call, request)) {
+        free_call(call);
+        return WP_ERR_NO_MEMORY;
+    }
+    wp_list_append(&client->calls, &call->all);
+    call->timing.started = wp_loop_now_ns(client->loop);
+    *out = call;
+    struct link *link = take_idle(origin);
+    if (link == NULL) {
+        resolve(call);
+        return WP_OK;
+    }
+    call->link = link;
+    call->reused = call->timing.reused = true;
+    link->call = call;
+    wp_conn_set_events(link->conn, &CALL_EVENTS, call);
+    send_request(call);
+    return WP_OK;
+}
+
+void wp_call_pause(struct wp_call *call)
+{
+    if (call->done || call->paused)
+        return;
+    call->paused = true;
+    wp_timer_stop(&call->timer);
+    if (call->link != NULL)
+        wp_conn_read_enable(call->link->conn, false);
+}
+
+static void deliver_ahead(void *arg)
+{
+    struct wp_call *call = arg;
+    WP_CHECK_MAGIC(call, CALL_MAGIC);
+    if (call->done || call->paused)
+        return;
+    if (call->ahead.len > 0) {
+        struct wp_buf bytes = call->ahead;
+        call->ahead = wp_buf_make(AHEAD_MAX);
+        call->events->on_body(call->state, wp_buf_view(&bytes));
+        wp_buf_free(&bytes);
+    }
+    if (call->done || call->paused)
+        return;
+    if (call->ended) {
+        finish(call, false);
+        return;
+    }
+    if (call->link != NULL)
+        wp_conn_read_enable(call->link->conn, true);
+    arm(call, call->idle_ms, WP_ERR_UPSTREAM_TIMEOUT);
+}
+
+void wp_call_resume(struct wp_call *call)
+{
+    if (call->done || !call->paused)
+        return;
+    call->paused = false;
+    call->later.fn = deliver_ahead;
+    wp_loop_defer(call->client->loop, &call->later);
+}
+
+const struct wp_call_timing *wp_call_timing(const struct wp_call *call)
+{
+    return &call->timing;
+}
+
+// The pool -------------------------------------------------------------------------------------
+
+enum wp_err wp_client_create(struct wp_loop *loop, const struct wp_client_config *config,
+                             struct wp_client **out)
+{
+    char error[256] = "";
+    struct wp_client *client = wp_alloc(sizeof(*client));
+    if (client == NULL)
+        return WP_ERR_NO_MEMORY;
+    client->magic = POOL_MAGIC;
+    client->loop = loop;
+    client->idle_timeout_ms = config->idle_timeout_ms;
+    client->idle_per_origin = config->idle_per_origin;
+    client->head_max = config->head_max;
+    client->origins = wp_map_make(ORIGINS_MAX);
+    wp_list_init(&client->calls);
+    wp_list_init(&client->links);
+    client->resolver = wp_resolver_create(loop);
+    if (!config->tls_verify)
+        wp_log(WP_LOG_WARN, "tls", "upstream certificates are not verified");
+    enum wp_err err = wp_tls_client_create(config->ca_file, config->tls_verify, &client->tls, error,
+                                           sizeof(error));
+    if (err != WP_OK)
+        wp_log(WP_LOG_ERROR, "tls", "%s", error);
+    if (err == WP_OK && client->resolver == NULL)
+        err = WP_ERR_NO_MEMORY;
+    if (err != WP_OK) {
+        wp_client_destroy(client);
+        return err;
+    }
+    *out = client;
+    return WP_OK;
+}
+
+void wp_client_destroy(struct wp_client *client)
+{
+    size_t cursor = 0;
+    wp_view key;
+    void *origin;
+    if (client == NULL)
+        return;
+    WP_LIST_FOREACH(node, &client->calls)
+    wp_call_cancel(WP_CONTAINER_OF(node, struct wp_call, all));
+    WP_LIST_FOREACH(node, &client->links)
+    close_link(WP_CONTAINER_OF(node, struct link, all));
+    wp_loop_flush_deferred(client->loop);
+    while (wp_map_next(&client->origins, &cursor, &key, &origin))
+        wp_free(origin);
+    wp_map_free(&client->origins);
+    wp_resolver_destroy(client->resolver);
+    wp_tls_context_unref(client->tls);
+    client->magic = 0;
+    wp_free(client);
+}

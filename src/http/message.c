@@ -1,0 +1,190 @@
+#include "http/message.h"
+
+enum { FIELD_MAX = 64 * 1024 };
+
+static struct wp_message *of(llhttp_t *parser)
+{
+    return parser->data;
+}
+
+static int fail(struct wp_message *message, enum wp_err err)
+{
+    message->err = err;
+    return HPE_USER;
+}
+
+static int count_head(struct wp_message *message, size_t len, enum wp_err err)
+{
+    message->head_bytes += len;
+    return message->head_bytes > message->head_max ? fail(message, err) : 0;
+}
+
+static int on_url(llhttp_t *parser, const char *at, size_t len)
+{
+    struct wp_message *message = of(parser);
+    wp_buf_append(&message->target, wp_view_make(at, len));
+    if (!wp_buf_ok(&message->target))
+        return fail(message, WP_ERR_URI_TOO_LONG);
+    return count_head(message, len, WP_ERR_URI_TOO_LONG);
+}
+
+static int on_field(llhttp_t *parser, const char *at, size_t len)
+{
+    struct wp_message *message = of(parser);
+    wp_buf_append(&message->name, wp_view_make(at, len));
+    return wp_buf_ok(&message->name) ? count_head(message, len, WP_ERR_HEAD_TOO_LARGE)
+                                     : fail(message, WP_ERR_HEAD_TOO_LARGE);
+}
+
+static int on_value(llhttp_t *parser, const char *at, size_t len)
+{
+    struct wp_message *message = of(parser);
+    wp_buf_append(&message->value, wp_view_make(at, len));
+    return wp_buf_ok(&message->value) ? count_head(message, len, WP_ERR_HEAD_TOO_LARGE)
+                                      : fail(message, WP_ERR_HEAD_TOO_LARGE);
+}
+
+static int on_value_complete(llhttp_t *parser)
+{
+    struct wp_message *message = of(parser);
+    // Trailers name nothing that counts: dropped.
+    bool trailer = message->state != WP_MESSAGE_HEAD;
+    if (!trailer && message->headers.count >= message->header_count_max)
+        return fail(message, WP_ERR_HEAD_TOO_LARGE);
+    if (!trailer) {
+        wp_view name = wp_arena_copy(message->arena, wp_buf_view(&message->name));
+        wp_view value = wp_arena_copy(message->arena, wp_view_trim(wp_buf_view(&message->value)));
+        if (name.ptr == NULL || value.ptr == NULL ||
+            wp_headers_add(&message->headers, name, value) != WP_OK)
+            return fail(message, WP_ERR_NO_MEMORY);
+    }
+    wp_buf_clear(&message->name);
+    wp_buf_clear(&message->value);
+    return 0;
+}
+
+static int on_headers_complete(llhttp_t *parser)
+{
+    struct wp_message *message = of(parser);
+    message->state = WP_MESSAGE_BODY;
+    bool go_on = message->events->on_head(message->arg, message);
+    if (message->err != WP_OK)
+        return HPE_USER;
+    if (message->no_body)
+        return 1; // llhttp: the message has no body whatever its head says
+    if (!go_on) {
+        message->paused = true;
+        return HPE_PAUSED;
+    }
+    return 0;
+}
+
+static int on_body(llhttp_t *parser, const char *at, size_t len)
+{
+    struct wp_message *message = of(parser);
+    message->events->on_body(message->arg, wp_view_make(at, len));
+    return message->err != WP_OK ? HPE_USER : 0;
+}
+
+static int on_complete(llhttp_t *parser)
+{
+    struct wp_message *message = of(parser);
+    // 1xx answers are followed by the real one
+    if (!message->request && parser->status_code / 100 == 1 && parser->status_code != 101) {
+        message->state = WP_MESSAGE_HEAD;
+        message->headers.count = 0;
+        return 0;
+    }
+    message->state = WP_MESSAGE_DONE;
+    message->paused = true;
+    message->events->on_complete(message->arg);
+    return HPE_PAUSED;
+}
+
+static const llhttp_settings_t SETTINGS = {
+    .on_url = on_url,
+    .on_header_field = on_field,
+    .on_header_value = on_value,
+    .on_header_value_complete = on_value_complete,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_message_complete = on_complete,
+};
+
+void wp_message_init(struct wp_message *message, bool request,
+                     const struct wp_message_events *events, void *arg, size_t head_max,
+                     size_t header_count_max)
+{
+    *message = (struct wp_message){
+        .events = events,
+        .arg = arg,
+        .request = request,
+        .head_max = head_max,
+        .header_count_max = header_count_max,
+        .name = wp_buf_make(FIELD_MAX),
+        .value = wp_buf_make(head_max),
+        .target = wp_buf_make(head_max),
+    };
+}
+
+void wp_message_free(struct wp_message *message)
+{
+    wp_buf_free(&message->name);
+    wp_buf_free(&message->value);
+    wp_buf_free(&message->target);
+}
+
+void wp_message_begin(struct wp_message *message, struct wp_arena *arena)
+{
+    llhttp_init(&message->parser, message->request ? HTTP_REQUEST : HTTP_RESPONSE, &SETTINGS);
+    message->parser.data = message;
+    message->arena = arena;
+    wp_headers_init(&message->headers, arena);
+    wp_buf_clear(&message->name);
+    wp_buf_clear(&message->value);
+    wp_buf_clear(&message->target);
+    message->head_bytes = 0;
+    message->state = WP_MESSAGE_HEAD;
+    message->err = WP_OK;
+    message->no_body = message->paused = false;
+}
+
+void wp_message_resume(struct wp_message *message)
+{
+    message->paused = false;
+    llhttp_resume(&message->parser);
+}
+
+static enum wp_err error_of(struct wp_message *message, llhttp_errno_t code)
+{
+    if (message->err != WP_OK)
+        return message->err;
+    return code == HPE_INVALID_TRANSFER_ENCODING ? WP_ERR_NOT_SUPPORTED : WP_ERR_INVALID;
+}
+
+enum wp_err wp_message_feed(struct wp_message *message, wp_view bytes, size_t *used)
+{
+    *used = 0;
+    if (bytes.len == 0 || message->paused)
+        return WP_OK;
+    llhttp_errno_t code = llhttp_execute(&message->parser, bytes.ptr, bytes.len);
+    if (code == HPE_OK) {
+        *used = bytes.len;
+        return WP_OK;
+    }
+    if (code == HPE_PAUSED || code == HPE_PAUSED_UPGRADE) {
+        *used = (size_t)(llhttp_get_error_pos(&message->parser) - bytes.ptr);
+        return code == HPE_PAUSED ? WP_OK : WP_ERR_INVALID;
+    }
+    return error_of(message, code);
+}
+
+bool wp_message_finish(struct wp_message *message)
+{
+    if (message->state == WP_MESSAGE_DONE)
+        return true;
+    if (message->state != WP_MESSAGE_BODY || message->paused)
+        return false;
+    llhttp_errno_t code = llhttp_finish(&message->parser);
+    return (code == HPE_OK || code == HPE_PAUSED) && message->state == WP_MESSAGE_DONE;
+}

@@ -1,0 +1,23 @@
+// A listening socket of one worker (SO_REUSEPORT: each worker has its own).
+#ifndef WP_NET_LISTENER_H
+#define WP_NET_LISTENER_H
+
+#include "net/loop.h"
+
+struct wp_listener;
+
+struct wp_peer {
+    char address[46]; // numeric
+    uint16_t port;
+};
+
+// on_accept takes over the (non-blocking) descriptor. `error` gets a sentence.
+enum wp_err wp_listener_start(struct wp_loop *loop, wp_view host, uint16_t port,
+                              void (*on_accept)(void *arg, int fd, const struct wp_peer *peer),
+                              void *arg, struct wp_listener **out, char *error,
+                              size_t error_size) WP_WARN_UNUSED;
+uint16_t wp_listener_port(const struct wp_listener *listener);
+void wp_listener_pause(struct wp_listener *listener, bool paused);
+void wp_listener_close(struct wp_listener *listener); // NULL allowed
+
+#endif

@@ -1,0 +1,222 @@
+#include "net/tls.h"
+
+#include <arpa/inet.h>
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+
+struct wp_tls_context {
+    SSL_CTX *ctx;
+    _Atomic uint32_t references;
+};
+
+struct wp_tls {
+    SSL *ssl;
+    struct wp_tls_context *context;
+    char error[200];
+    bool broken;
+};
+
+static void last_error(char *out, size_t size, const char *what)
+{
+    char text[160];
+    unsigned long code = ERR_get_error();
+    ERR_error_string_n(code, text, sizeof(text));
+    snprintf(out, size, "%s%s%s", what, code != 0 ? ": " : "", code != 0 ? text : "");
+    ERR_clear_error();
+}
+
+// HTTP/1.1 is all that is spoken, whatever is offered.
+static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                           const unsigned char *in, unsigned in_len, void *arg)
+{
+    static const unsigned char ours[] = "\x08http/1.1";
+    (void)ssl;
+    (void)arg;
+    if (SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_len, ours, sizeof(ours) - 1, in,
+                              in_len) == OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_OK;
+    return SSL_TLSEXT_ERR_NOACK;
+}
+
+static struct wp_tls_context *new_context(const SSL_METHOD *method)
+{
+    struct wp_tls_context *context = wp_alloc(sizeof(*context));
+    if (context == NULL)
+        return NULL;
+    context->ctx = SSL_CTX_new(method);
+    context->references = 1;
+    if (context->ctx == NULL) {
+        wp_free(context);
+        return NULL;
+    }
+    SSL_CTX_set_min_proto_version(context->ctx, TLS1_2_VERSION);
+    SSL_CTX_set_mode(context->ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_options(context->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    return context;
+}
+
+static bool path_of(wp_view view, char *out, size_t size)
+{
+    return view.len < size && (size_t)snprintf(out, size, "%.*s", WP_VIEW_ARG(view)) == view.len;
+}
+
+enum wp_err wp_tls_server_create(wp_view certificate_file, wp_view key_file,
+                                 struct wp_tls_context **out, char *error, size_t error_size)
+{
+    char certificate[PATH_MAX], key[PATH_MAX];
+    struct wp_tls_context *context = new_context(TLS_server_method());
+    if (context == NULL)
+        return WP_ERR_NO_MEMORY;
+    if (!path_of(certificate_file, certificate, sizeof(certificate)) ||
+        !path_of(key_file, key, sizeof(key)) ||
+        SSL_CTX_use_certificate_chain_file(context->ctx, certificate) != 1 ||
+        SSL_CTX_use_PrivateKey_file(context->ctx, key, SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_check_private_key(context->ctx) != 1) {
+        last_error(error, error_size, "the TLS certificate or key cannot be used");
+        wp_tls_context_unref(context);
+        return WP_ERR_INVALID;
+    }
+    SSL_CTX_set_alpn_select_cb(context->ctx, select_protocol, NULL);
+    *out = context;
+    return WP_OK;
+}
+
+enum wp_err wp_tls_client_create(wp_view ca_file, bool verify, struct wp_tls_context **out,
+                                 char *error, size_t error_size)
+{
+    char file[PATH_MAX];
+    struct wp_tls_context *context = new_context(TLS_client_method());
+    if (context == NULL)
+        return WP_ERR_NO_MEMORY;
+    bool ok = ca_file.len == 0 ? SSL_CTX_set_default_verify_paths(context->ctx) == 1
+                               : path_of(ca_file, file, sizeof(file)) &&
+                                     SSL_CTX_load_verify_file(context->ctx, file) == 1;
+    if (!ok) {
+        last_error(error, error_size, "the CA certificates cannot be read");
+        wp_tls_context_unref(context);
+        return WP_ERR_INVALID;
+    }
+    SSL_CTX_set_verify(context->ctx, verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+    static const unsigned char protocols[] = "\x08http/1.1";
+    SSL_CTX_set_alpn_protos(context->ctx, protocols, sizeof(protocols) - 1);
+    *out = context;
+    return WP_OK;
+}
+
+void wp_tls_context_unref(struct wp_tls_context *context)
+{
+    if (context == NULL || atomic_fetch_sub(&context->references, 1) != 1)
+        return;
+    SSL_CTX_free(context->ctx);
+    wp_free(context);
+}
+
+static bool expect_host(SSL *ssl, wp_view host)
+{
+    char name[256];
+    unsigned char address[16];
+    if (!path_of(host, name, sizeof(name)))
+        return false;
+    if (inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1)
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
+    return SSL_set_tlsext_host_name(ssl, name) == 1 && SSL_set1_host(ssl, name) == 1;
+}
+
+struct wp_tls *wp_tls_create(struct wp_tls_context *context, int fd, wp_view host, bool server)
+{
+    struct wp_tls *tls = wp_alloc(sizeof(*tls));
+    if (tls == NULL)
+        return NULL;
+    tls->ssl = SSL_new(context->ctx);
+    if (tls->ssl == NULL || SSL_set_fd(tls->ssl, fd) != 1 ||
+        (!server && !expect_host(tls->ssl, host))) {
+        SSL_free(tls->ssl);
+        wp_free(tls);
+        ERR_clear_error();
+        return NULL;
+    }
+    tls->context = context;
+    atomic_fetch_add(&context->references, 1);
+    if (server)
+        SSL_set_accept_state(tls->ssl);
+    else
+        SSL_set_connect_state(tls->ssl);
+    return tls;
+}
+
+void wp_tls_free(struct wp_tls *tls)
+{
+    if (tls == NULL)
+        return;
+    if (!tls->broken && SSL_is_init_finished(tls->ssl))
+        SSL_shutdown(tls->ssl);
+    ERR_clear_error();
+    SSL_free(tls->ssl);
+    wp_tls_context_unref(tls->context);
+    wp_free(tls);
+}
+
+static int io_result(struct wp_tls *tls, int result, const char *what)
+{
+    switch (SSL_get_error(tls->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        return WP_IO_AGAIN_READ;
+    case SSL_ERROR_WANT_WRITE:
+        return WP_IO_AGAIN_WRITE;
+    case SSL_ERROR_ZERO_RETURN:
+        return 0;
+    default:
+        tls->broken = true;
+        long verify = SSL_get_verify_result(tls->ssl);
+        if (verify != X509_V_OK)
+            snprintf(tls->error, sizeof(tls->error), "certificate: %s",
+                     X509_verify_cert_error_string(verify));
+        else
+            last_error(tls->error, sizeof(tls->error), what);
+        ERR_clear_error();
+        return WP_IO_FAILED;
+    }
+}
+
+int wp_tls_handshake(struct wp_tls *tls)
+{
+    ERR_clear_error();
+    int result = SSL_do_handshake(tls->ssl);
+    if (result == 1)
+        return 1;
+    result = io_result(tls, result, "TLS handshake");
+    return result == 0 ? WP_IO_FAILED : result;
+}
+
+ssize_t wp_tls_read(struct wp_tls *tls, char *out, size_t size)
+{
+    ERR_clear_error();
+    int result = SSL_read(tls->ssl, out, size > INT_MAX ? INT_MAX : (int)size);
+    return result > 0 ? result : io_result(tls, result, "TLS read");
+}
+
+ssize_t wp_tls_write(struct wp_tls *tls, const char *bytes, size_t len)
+{
+    ERR_clear_error();
+    int result = SSL_write(tls->ssl, bytes, len > INT_MAX ? INT_MAX : (int)len);
+    if (result > 0)
+        return result;
+    result = io_result(tls, result, "TLS write");
+    return result == 0 ? WP_IO_FAILED : result;
+}
+
+bool wp_tls_pending(const struct wp_tls *tls)
+{
+    return SSL_pending(tls->ssl) > 0;
+}
+
+const char *wp_tls_error(const struct wp_tls *tls)
+{
+    return tls->error;
+}
