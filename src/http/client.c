@@ -158,6 +158,8 @@ static void keep_link(struct link *link)
 
 // Calls: the end -------------------------------------------------------------------------------
 
+static void connect_next(void *arg);
+
 static void free_call(void *arg)
 {
     struct wp_call *call = arg;
