@@ -1,0 +1,384 @@
+#include "config/descriptors.h"
+
+#define D(member) offsetof(struct wp_deployment_config, member)
+#define R(member) offsetof(struct wp_router_settings, member)
+#define G(member) offsetof(struct wp_general_settings, member)
+
+#define ROW(level, key, type, offset, fallback, doc)                                      \
+    {                                                                                     \
+        WP_LEVEL_##level, key, WP_TYPE_##type, offset, WP_SUPPORTED, fallback, doc, false \
+    }
+#define OWN(level, key, type, offset, fallback, doc)                                \
+    {                                                                               \
+        WP_LEVEL_##level, key, WP_TYPE_##type, offset, WP_OWN, fallback, doc, false \
+    }
+#define SECRET(level, key, offset, doc)                                          \
+    {                                                                            \
+        WP_LEVEL_##level, key, WP_TYPE_TEXT, offset, WP_SUPPORTED, "", doc, true \
+    }
+#define IGNORE(level, key)                                                     \
+    {                                                                          \
+        WP_LEVEL_##level, key, WP_TYPE_ELSEWHERE, 0, WP_IGNORED, "", "", false \
+    }
+#define QUIET(level, key, doc)                                                \
+    {                                                                         \
+        WP_LEVEL_##level, key, WP_TYPE_ELSEWHERE, 0, WP_QUIET, "", doc, false \
+    }
+#define REFUSE(level, key, why)                                                 \
+    {                                                                           \
+        WP_LEVEL_##level, key, WP_TYPE_ELSEWHERE, 0, WP_REFUSED, "", why, false \
+    }
+
+const struct wp_descriptor wp_descriptors[] = {
+    ROW(TOP, "model_list", ELSEWHERE, 0, "", "the deployments"),
+    ROW(TOP, "router_settings", ELSEWHERE, 0, "", "routing, retries, cooldown, fallbacks"),
+    ROW(TOP, "litellm_settings", ELSEWHERE, 0, "", "some router settings may stand here too"),
+    ROW(TOP, "general_settings", ELSEWHERE, 0, "", "key, ledger, limits"),
+    ROW(TOP, "environment_variables", ELSEWHERE, 0, "", "set before anything else is read"),
+    ROW(TOP, "include", ELSEWHERE, 0, "", "files to read too, relative to this one"),
+    ROW(TOP, "credential_list", ELSEWHERE, 0, "", "named credentials for litellm_credential_name"),
+    IGNORE(TOP, "callback_settings"),
+    IGNORE(TOP, "mcp_servers"),
+    IGNORE(TOP, "worker_registry"),
+    IGNORE(TOP, "assistant_settings"),
+    REFUSE(TOP, "guardrails", "requests would pass without the checks that it asks for"),
+
+    ROW(ENTRY, "model_name", TEXT, D(model_name), "", "public name of the group; may hold *"),
+    ROW(ENTRY, "litellm_params", ELSEWHERE, 0, "", "how the deployment is reached"),
+    ROW(ENTRY, "model_info", ELSEWHERE, 0, "", "facts about it"),
+
+    ROW(PARAMS, "model", TEXT, D(model), "",
+        "provider/model, or a bare Bedrock id; the prefix selects the platform"),
+    ROW(PARAMS, "custom_llm_provider", ELSEWHERE, 0, "", "platform, instead of a prefix"),
+    SECRET(PARAMS, "api_key", D(api_key), "Anthropic key, or Bedrock API key (bearer)"),
+    ROW(PARAMS, "api_base", TEXT, D(api_base), "the provider's own", "base URL"),
+    ROW(PARAMS, "base_url", TEXT, D(api_base), "", "the same as api_base"),
+    ROW(PARAMS, "api_version", TEXT, D(api_version), "", "version for platforms that ask for one"),
+    ROW(PARAMS, "model_id", TEXT, D(model_id), "", "ARN that replaces the model in Bedrock's URL"),
+    SECRET(PARAMS, "aws_access_key_id", D(aws.access_key_id), "explicit AWS key"),
+    SECRET(PARAMS, "aws_secret_access_key", D(aws.secret_access_key), "explicit AWS secret"),
+    SECRET(PARAMS, "aws_session_token", D(aws.session_token), "session token of explicit keys"),
+    ROW(PARAMS, "aws_region_name", TEXT, D(aws.region), "AWS_REGION, profile, us-west-2", "region"),
+    ROW(PARAMS, "region_name", TEXT, D(aws.region), "", "the same as aws_region_name"),
+    ROW(PARAMS, "aws_profile_name", TEXT, D(aws.profile), "", "profile of the AWS files"),
+    ROW(PARAMS, "aws_role_name", TEXT, D(aws.role_arn), "", "role to assume"),
+    ROW(PARAMS, "aws_session_name", TEXT, D(aws.session_name), "warmpath", "session of the role"),
+    ROW(PARAMS, "aws_external_id", TEXT, D(aws.external_id), "", "external id of the role"),
+    ROW(PARAMS, "aws_web_identity_token", TEXT, D(aws.web_identity_token), "",
+        "file with a web identity token"),
+    ROW(PARAMS, "aws_sts_endpoint", TEXT, D(aws.sts_endpoint), "the region's", "STS endpoint"),
+    ROW(PARAMS, "aws_bedrock_runtime_endpoint", TEXT, D(aws.runtime_endpoint),
+        "AWS_BEDROCK_RUNTIME_ENDPOINT, AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+        "Bedrock runtime endpoint"),
+    ROW(PARAMS, "aws_bedrock_project_id", TEXT, D(aws.project_id), "", "workspace on AWS"),
+    ROW(PARAMS, "vertex_project", TEXT, D(vertex.project), "", "Google project"),
+    ROW(PARAMS, "vertex_location", TEXT, D(vertex.location), "", "Google location"),
+    SECRET(PARAMS, "vertex_credentials", D(vertex.credentials), "service account file or JSON"),
+    ROW(PARAMS, "extra_headers", ELSEWHERE, 0, "", "headers added to each upstream request"),
+    ROW(PARAMS, "tags", ELSEWHERE, 0, "", "labels, shown only"),
+    ROW(PARAMS, "timeout", SECONDS, D(timeout_ms), "router's", "whole answer, seconds"),
+    ROW(PARAMS, "stream_timeout", SECONDS, D(stream_timeout_ms), "timeout",
+        "first byte of a stream, seconds"),
+    ROW(PARAMS, "ttft_timeout", SECONDS, D(stream_timeout_ms), "", "the same as stream_timeout"),
+    ROW(PARAMS, "stream_idle_timeout", SECONDS, D(stream_idle_timeout_ms), "300",
+        "silence inside a stream, seconds"),
+    ROW(PARAMS, "keepalive_seconds", SECONDS, D(keepalive_ms), "15",
+        "ping after so much silence towards the client"),
+    ROW(PARAMS, "num_retries", INT32, D(num_retries), "router's", "further attempts"),
+    QUIET(PARAMS, "max_retries", "LiteLLM's router ignores it too"),
+    ROW(PARAMS, "rpm", UINT64, D(rpm), "", "requests per minute"),
+    ROW(PARAMS, "tpm", UINT64, D(tpm), "", "tokens per minute"),
+    ROW(PARAMS, "itpm", UINT64, D(itpm), "", "uncached input tokens per minute"),
+    ROW(PARAMS, "otpm", UINT64, D(otpm), "", "output tokens per minute"),
+    ROW(PARAMS, "weight", NUMBER, D(weight), "", "share in simple-shuffle"),
+    ROW(PARAMS, "order", INT32, D(order), "", "lower first"),
+    ROW(PARAMS, "max_parallel_requests", UINT32, D(max_parallel_requests), "",
+        "requests in flight at most"),
+    ROW(PARAMS, "cooldown_time", SECONDS64, D(cooldown_ms), "router's", "seconds"),
+    ROW(PARAMS, "litellm_credential_name", ELSEWHERE, 0, "", "entry of credential_list"),
+    ROW(PARAMS, "input_cost_per_token", NUMBER, D(price.input), "data/models.json", "USD"),
+    ROW(PARAMS, "output_cost_per_token", NUMBER, D(price.output), "data/models.json", "USD"),
+    ROW(PARAMS, "cache_read_input_token_cost", NUMBER, D(price.cache_read), "data/models.json",
+        "USD"),
+    ROW(PARAMS, "cache_creation_input_token_cost", NUMBER, D(price.cache_write_5m),
+        "data/models.json", "USD, 5 minutes"),
+    ROW(PARAMS, "cache_creation_input_token_cost_above_1hr", NUMBER, D(price.cache_write_1h),
+        "data/models.json", "USD, one hour"),
+    OWN(PARAMS, "billing_header", BILLING, D(billing_header), "drop, except on Anthropic",
+        "Claude Code's attribution block: keep or drop"),
+    QUIET(PARAMS, "drop_params", "unsupported fields are always dropped"),
+    QUIET(PARAMS, "rust", "there is no other engine"),
+    QUIET(PARAMS, "use_in_pass_through", ""),
+    QUIET(PARAMS, "stream_options", ""),
+    IGNORE(PARAMS, "organization"),
+    IGNORE(PARAMS, "additional_drop_params"),
+    IGNORE(PARAMS, "allow_client_keepalive_override"),
+    IGNORE(PARAMS, "tag_regex"),
+    IGNORE(PARAMS, "cache_control_injection_points"),
+    IGNORE(PARAMS, "mock_response"),
+    IGNORE(PARAMS, "provider_affinity_header"),
+    IGNORE(PARAMS, "aws_session_tags"),
+    IGNORE(PARAMS, "azure_ad_token"),
+    IGNORE(PARAMS, "tenant_id"),
+    IGNORE(PARAMS, "client_id"),
+    IGNORE(PARAMS, "client_secret"),
+    IGNORE(PARAMS, "default_api_key_tpm_limit"),
+    IGNORE(PARAMS, "default_api_key_rpm_limit"),
+    REFUSE(PARAMS, "configurable_clientside_auth_params",
+           "callers may never choose where a request goes"),
+    REFUSE(PARAMS, "max_budget", "spending would not be limited"),
+    REFUSE(PARAMS, "budget_duration", "spending would not be limited"),
+
+    ROW(INFO, "id", TEXT, D(id), "LiteLLM's hash of the parameters", "deployment id"),
+    QUIET(INFO, "mode", ""),
+    ROW(INFO, "base_model", TEXT, D(base_model), "", "model whose prices and facts apply"),
+    ROW(INFO, "litellm_provider", ELSEWHERE, 0, "", "platform, where the model does not tell"),
+    ROW(INFO, "max_input_tokens", UINT32, D(max_input_tokens), "data/models.json",
+        "context window"),
+    ROW(INFO, "max_output_tokens", UINT32, D(max_output_tokens), "data/models.json", ""),
+    QUIET(INFO, "max_tokens", ""),
+    ROW(INFO, "blocked", BOOL, D(blocked), "false", "takes the deployment out of use"),
+    ROW(INFO, "allowed_fails", INT32, D(allowed_fails), "router's",
+        "failures in a minute before it cools down"),
+    ROW(INFO, "cooldown_time", SECONDS64, D(cooldown_ms), "router's", "seconds"),
+    ROW(INFO, "input_cost_per_token", NUMBER, D(price.input), "data/models.json", "USD"),
+    ROW(INFO, "output_cost_per_token", NUMBER, D(price.output), "data/models.json", "USD"),
+    ROW(INFO, "cache_read_input_token_cost", NUMBER, D(price.cache_read), "data/models.json",
+        "USD"),
+    ROW(INFO, "cache_creation_input_token_cost", NUMBER, D(price.cache_write_5m),
+        "data/models.json", "USD"),
+    OWN(INFO, "cache_domain", TEXT, D(cache_domain), "derived from credential, region, model",
+        "deployments with one name share a prompt cache"),
+    OWN(INFO, "rate_domain", TEXT, D(rate_domain), "derived from the credential",
+        "deployments with one name share their limits"),
+    QUIET(INFO, "db_model", ""),
+    QUIET(INFO, "tier", ""),
+    QUIET(INFO, "supports_prompt_caching", ""),
+    QUIET(INFO, "supports_vision", ""),
+    QUIET(INFO, "supports_function_calling", ""),
+    IGNORE(INFO, "supported_environments"),
+    IGNORE(INFO, "health_check_model"),
+    IGNORE(INFO, "health_check_timeout"),
+    IGNORE(INFO, "health_check_max_tokens"),
+    QUIET(INFO, "disable_background_health_check", ""),
+    IGNORE(INFO, "allowed_fails_policy"),
+    IGNORE(INFO, "enable_tag_filtering"),
+    REFUSE(INFO, "team_id", "other teams could use the deployment"),
+    REFUSE(INFO, "team_public_model_name", "other teams could use the deployment"),
+    REFUSE(INFO, "access_windows", "the deployment would be open at all times"),
+    REFUSE(INFO, "access_groups", "everybody could use the deployment"),
+
+    ROW(ROUTER, "routing_strategy", STRATEGY, R(strategy), "simple-shuffle",
+        "for requests without a warm cache"),
+    ROW(ROUTER, "optional_pre_call_checks", CHECKS, R(pre_call_checks), "none",
+        "prompt_caching, session_affinity, deployment_affinity"),
+    ROW(ROUTER, "enable_pre_call_checks", BOOL, R(enable_pre_call_checks), "false",
+        "skip deployments whose context window is too small"),
+    ROW(ROUTER, "num_retries", UINT32, R(num_retries), "2", "further attempts within a group"),
+    ROW(ROUTER, "retry_after", SECONDS, R(retry_after_ms), "0", "least wait between attempts"),
+    ROW(ROUTER, "retry_policy", POLICY, R(retry_policy), "", "attempts per kind of error"),
+    ROW(ROUTER, "allowed_fails", INT32, R(allowed_fails), "LiteLLM's rules",
+        "failures in a minute before a deployment cools down"),
+    ROW(ROUTER, "allowed_fails_policy", POLICY, R(allowed_fails_policy), "",
+        "the same per kind of error"),
+    ROW(ROUTER, "cooldown_time", SECONDS, R(cooldown_ms), "5", "seconds"),
+    ROW(ROUTER, "disable_cooldowns", BOOL, R(disable_cooldowns), "false", ""),
+    ROW(ROUTER, "timeout", SECONDS, R(timeout_ms), "600", "seconds"),
+    ROW(ROUTER, "stream_timeout", SECONDS, R(stream_timeout_ms), "timeout", "seconds"),
+    ROW(ROUTER, "max_fallbacks", UINT32, R(max_fallbacks), "5", ""),
+    ROW(ROUTER, "deployment_affinity_ttl_seconds", SECONDS, R(affinity_ttl_ms), "3600",
+        "how long a pin lives without use"),
+    ROW(ROUTER, "default_max_parallel_requests", UINT32, R(default_max_parallel_requests), "", ""),
+    ROW(ROUTER, "fallbacks", ELSEWHERE, 0, "", "[{group: [group, …]}]"),
+    ROW(ROUTER, "context_window_fallbacks", ELSEWHERE, 0, "",
+        "the same, when the prompt is too long"),
+    ROW(ROUTER, "content_policy_fallbacks", ELSEWHERE, 0, "", "the same, on refusals"),
+    ROW(ROUTER, "default_fallbacks", ELSEWHERE, 0, "", "[group, …] for groups without their own"),
+    ROW(ROUTER, "model_group_alias", ELSEWHERE, 0, "",
+        "{alias: group} or {alias: {model, hidden}}"),
+    IGNORE(ROUTER, "routing_strategy_args"),
+    IGNORE(ROUTER, "routing_groups"),
+    IGNORE(ROUTER, "model_group_retry_policy"),
+    IGNORE(ROUTER, "model_group_affinity_config"),
+    IGNORE(ROUTER, "enable_weighted_failover"),
+    IGNORE(ROUTER, "redis_url"),
+    IGNORE(ROUTER, "redis_host"),
+    IGNORE(ROUTER, "redis_port"),
+    IGNORE(ROUTER, "redis_password"),
+    IGNORE(ROUTER, "redis_db"),
+    IGNORE(ROUTER, "cache_responses"),
+    IGNORE(ROUTER, "cache_kwargs"),
+    QUIET(ROUTER, "client_ttl", ""),
+    QUIET(ROUTER, "set_verbose", ""),
+    QUIET(ROUTER, "debug_level", ""),
+    IGNORE(ROUTER, "enable_health_check_routing"),
+    IGNORE(ROUTER, "health_check_staleness_threshold"),
+    QUIET(ROUTER, "ignore_invalid_deployments", ""),
+    IGNORE(ROUTER, "default_litellm_params"),
+    REFUSE(ROUTER, "enable_tag_filtering", "requests would reach deployments outside their tags"),
+    IGNORE(ROUTER, "tag_filtering_match_any"),
+    IGNORE(ROUTER, "tag_routing_prefix"),
+    REFUSE(ROUTER, "provider_budget_config", "spending would not be limited"),
+
+    ROW(LITELLM, "num_retries", UINT32, R(num_retries), "2", "as in router_settings"),
+    ROW(LITELLM, "allowed_fails", INT32, R(allowed_fails), "", "as in router_settings"),
+    ROW(LITELLM, "cooldown_time", SECONDS, R(cooldown_ms), "5", "as in router_settings"),
+    ROW(LITELLM, "request_timeout", SECONDS, R(timeout_ms), "600", "seconds"),
+    ROW(LITELLM, "fallbacks", ELSEWHERE, 0, "", "as in router_settings"),
+    ROW(LITELLM, "context_window_fallbacks", ELSEWHERE, 0, "", "as in router_settings"),
+    ROW(LITELLM, "content_policy_fallbacks", ELSEWHERE, 0, "", "as in router_settings"),
+    ROW(LITELLM, "default_fallbacks", ELSEWHERE, 0, "", "as in router_settings"),
+    ROW(LITELLM, "model_group_alias", ELSEWHERE, 0, "", "as in router_settings"),
+    QUIET(LITELLM, "drop_params", ""),
+    QUIET(LITELLM, "modify_params", ""),
+    QUIET(LITELLM, "set_verbose", ""),
+    QUIET(LITELLM, "json_logs", "use --log-json"),
+    QUIET(LITELLM, "turn_off_message_logging", "prompts are not stored unless asked for"),
+    QUIET(LITELLM, "redact_user_api_key_info", ""),
+    QUIET(LITELLM, "telemetry", "there is none"),
+    QUIET(LITELLM, "http2", ""),
+    IGNORE(LITELLM, "callbacks"),
+    IGNORE(LITELLM, "success_callback"),
+    IGNORE(LITELLM, "failure_callback"),
+    IGNORE(LITELLM, "service_callback"),
+    IGNORE(LITELLM, "cache"),
+    IGNORE(LITELLM, "cache_params"),
+    IGNORE(LITELLM, "enable_anthropic_prompt_caching"),
+    IGNORE(LITELLM, "anthropic_prompt_caching_ttl"),
+    IGNORE(LITELLM, "force_ipv4"),
+    IGNORE(LITELLM, "ssl_verify"),
+    IGNORE(LITELLM, "default_team_params"),
+    IGNORE(LITELLM, "default_internal_user_params"),
+    IGNORE(LITELLM, "default_key_generate_params"),
+    IGNORE(LITELLM, "cost_discount_config"),
+    IGNORE(LITELLM, "cost_margin_config"),
+    IGNORE(LITELLM, "timezone"),
+    REFUSE(LITELLM, "max_budget", "spending would not be limited"),
+    REFUSE(LITELLM, "budget_duration", "spending would not be limited"),
+    REFUSE(LITELLM, "upperbound_key_generate_params", "there are no virtual keys to bound"),
+    REFUSE(LITELLM, "guardrails", "requests would pass without the checks that it asks for"),
+
+    SECRET(GENERAL, "master_key", G(master_key),
+           "the key that callers and the console use; without it only loopback is served"),
+    ROW(GENERAL, "store_prompts_in_spend_logs", BOOL, G(store_prompts), "false",
+        "keep prompts and answers in the ledger"),
+    ROW(GENERAL, "disable_spend_logs", BOOL, G(disable_spend_logs), "false", "no ledger"),
+    ROW(GENERAL, "max_request_size_mb", MEGABYTES, G(max_request_bytes), "32", "body limit"),
+    ROW(GENERAL, "maximum_spend_logs_retention_period", DAYS, G(retention_days), "forever",
+        "age at which rows are deleted, such as 30d"),
+    OWN(GENERAL, "tls_certificate_file", TEXT, G(tls_certificate_file), "", "PEM; serve HTTPS"),
+    OWN(GENERAL, "tls_key_file", TEXT, G(tls_key_file), "", "PEM"),
+    OWN(GENERAL, "state_dir", TEXT, G(state_dir), "XDG state directory", "where the ledger lives"),
+    QUIET(GENERAL, "database_url", "the ledger is SQLite"),
+    QUIET(GENERAL, "database_connection_pool_limit", ""),
+    QUIET(GENERAL, "store_model_in_db", ""),
+    QUIET(GENERAL, "proxy_batch_write_at", ""),
+    QUIET(GENERAL, "cancel_on_disconnect", "always"),
+    QUIET(GENERAL, "background_health_checks", ""),
+    QUIET(GENERAL, "health_check_interval", ""),
+    QUIET(GENERAL, "health_check_details", ""),
+    QUIET(GENERAL, "disable_error_logs", ""),
+    QUIET(GENERAL, "disable_spend_updates", ""),
+    QUIET(GENERAL, "sse_keepalive_ping_interval_seconds", "see keepalive_seconds"),
+    IGNORE(GENERAL, "alerting"),
+    IGNORE(GENERAL, "alerting_threshold"),
+    IGNORE(GENERAL, "alert_types"),
+    IGNORE(GENERAL, "maximum_spend_logs_retention_interval"),
+    IGNORE(GENERAL, "forward_client_headers_to_llm_api"),
+    IGNORE(GENERAL, "max_parallel_requests"),
+    IGNORE(GENERAL, "global_max_parallel_requests"),
+    IGNORE(GENERAL, "completion_model"),
+    IGNORE(GENERAL, "enable_drain_endpoint"),
+    IGNORE(GENERAL, "ui_access_mode"),
+    IGNORE(GENERAL, "user_header_name"),
+    IGNORE(GENERAL, "use_redis_transaction_buffer"),
+    REFUSE(GENERAL, "allowed_ips", "any address could connect; use a firewall"),
+    REFUSE(GENERAL, "custom_auth", "callers would not be checked by it"),
+    REFUSE(GENERAL, "enable_jwt_auth", "callers would not be checked by it"),
+    REFUSE(GENERAL, "litellm_jwtauth", "callers would not be checked by it"),
+    REFUSE(GENERAL, "enable_oauth2_auth", "callers would not be checked by it"),
+    REFUSE(GENERAL, "public_routes", "routes are public by a fixed table"),
+    REFUSE(GENERAL, "admin_only_routes", "routes are administrative by a fixed table"),
+    REFUSE(GENERAL, "allowed_routes", "callers could use more routes than it allows"),
+    REFUSE(GENERAL, "pass_through_endpoints", "the endpoints would be missing"),
+    REFUSE(GENERAL, "litellm_key_header_name", "keys in that header would not be read"),
+    REFUSE(GENERAL, "forward_llm_provider_auth_headers",
+           "callers' provider keys are not forwarded"),
+    REFUSE(GENERAL, "key_management_system", "secrets would not be fetched from it"),
+    REFUSE(GENERAL, "key_management_settings", "secrets would not be fetched from it"),
+    REFUSE(GENERAL, "fail_closed_budget_enforcement", "there are no budgets"),
+    REFUSE(GENERAL, "missing_session_id", "requests without a session would not be rejected"),
+};
+const size_t wp_descriptor_count = sizeof(wp_descriptors) / sizeof(wp_descriptors[0]);
+
+const char *wp_level_name(enum wp_level level)
+{
+    static const char *const names[] = {"",
+                                        "model_list[]",
+                                        "model_list[].litellm_params",
+                                        "model_list[].model_info",
+                                        "router_settings",
+                                        "litellm_settings",
+                                        "general_settings"};
+    return names[level];
+}
+
+const struct wp_descriptor *wp_descriptor_find(enum wp_level level, wp_view key)
+{
+    for (size_t i = 0; i < wp_descriptor_count; i++)
+        if (wp_descriptors[i].level == level && wp_view_is(key, wp_descriptors[i].key))
+            return &wp_descriptors[i];
+    return NULL;
+}
+
+const char *wp_descriptor_nearest(enum wp_level level, wp_view key)
+{
+    const char *best = NULL;
+    size_t least = key.len / 3 + 2;
+    for (size_t i = 0; i < wp_descriptor_count; i++) {
+        if (wp_descriptors[i].level != level)
+            continue;
+        size_t distance = wp_view_distance(key, wp_view_of(wp_descriptors[i].key));
+        if (distance < least) {
+            least = distance;
+            best = wp_descriptors[i].key;
+        }
+    }
+    return best;
+}
+
+const char *wp_type_expected(enum wp_type type)
+{
+    switch (type) {
+    case WP_TYPE_TEXT:
+        return "text";
+    case WP_TYPE_BOOL:
+        return "true or false";
+    case WP_TYPE_UINT32:
+    case WP_TYPE_UINT64:
+        return "a whole number of at least 0";
+    case WP_TYPE_INT32:
+        return "a whole number";
+    case WP_TYPE_SECONDS:
+    case WP_TYPE_SECONDS64:
+        return "a number of seconds";
+    case WP_TYPE_NUMBER:
+        return "a number of at least 0";
+    case WP_TYPE_MEGABYTES:
+        return "a number of megabytes";
+    case WP_TYPE_DAYS:
+        return "an age such as 30d or 12h";
+    case WP_TYPE_STRATEGY:
+        return "simple-shuffle, least-busy, usage-based-routing, usage-based-routing-v2, "
+               "latency-based-routing or cost-based-routing";
+    case WP_TYPE_CHECKS:
+        return "a list of check names";
+    case WP_TYPE_BILLING:
+        return "keep or drop";
+    case WP_TYPE_POLICY:
+        return "a mapping such as {RateLimitErrorRetries: 3}";
+    case WP_TYPE_ELSEWHERE:
+        return "a list or mapping";
+    }
+    return "";
+}
