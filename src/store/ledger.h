@@ -10,34 +10,44 @@
 struct wp_ledger;
 
 struct wp_ledger_config {
-    wp_view path;      // file; ":memory:" is not supported (readers are other connections)
-    size_t queue_max;  // records waiting; beyond it the oldest... are dropped and counted (default
-                       // 65,536)
-    uint32_t batch_ms; // longest wait before a commit (default 200)
-    uint32_t retention_days; // 0: keep all; older rows are deleted in slices
+    wp_view path; // file; ":memory:" is not supported (readers are other connections)
+    size_t
+        queue_max; // records waiting; beyond it new ones are dropped and counted (default 65,536)
+    size_t queue_bytes_max;    // the same in bytes, for logs with stored prompts (default 256 MiB)
+    uint32_t batch_ms;         // longest wait before a commit (default 200)
+    uint32_t retention_days;   // 0: keep all; older rows are deleted in slices, daily sums stay
+    uint32_t query_timeout_ms; // of one query; beyond it WP_ERR_INTERNAL (default 10,000)
 };
 
-// Opens, migrates, starts the recorder thread. On failure `error` names cause and fix.
+// Opens, migrates, starts the recorder thread. Missing directories are created (0700), the file is
+// private to the user (0600). On failure `error` names cause and fix: WP_ERR_NO_MEMORY, or
+// WP_ERR_INTERNAL for a path that cannot be written, another program's database, or a file of a
+// newer schema (never touched).
 enum wp_err wp_ledger_open(const struct wp_ledger_config *config, struct wp_ledger **out,
                            char *error, size_t error_size) WP_WARN_UNUSED;
-// Writes what is queued, stops the thread, closes.
+// Writes what is queued (one try; what the disk refuses is dropped and logged), stops the thread,
+// closes. No query may be running. NULL is allowed.
 void wp_ledger_close(struct wp_ledger *ledger);
 
-// Any thread; never blocks on the disk. Copies the record. False: the queue was full (counted).
+// Any thread; never blocks on the disk. Copies the record. False: the queue was full or memory
+// short (counted as dropped).
 bool wp_ledger_submit(struct wp_ledger *ledger, const struct wp_record *record);
-// Blocks until everything submitted before is committed (tests, shutdown, exact queries).
+// Blocks until everything submitted before is committed (tests, shutdown, exact queries), or until
+// a try to commit it has failed: then wp_ledger_stats says degraded.
 void wp_ledger_flush(struct wp_ledger *ledger);
 
 struct wp_ledger_stats {
     uint64_t submitted, written, dropped, failed_commits;
     size_t queued;
-    bool degraded; // the last commit failed (disk full, read-only …)
+    bool degraded; // the last commit failed (disk full, read-only …): rows wait in memory and are
+                   // tried again every few seconds
     char last_error[160];
 };
 void wp_ledger_stats(struct wp_ledger *ledger, struct wp_ledger_stats *out);
 
 // Tells when rows have been committed: called on the recorder thread with the rows' JSON objects
-// (as in list answers) after each commit. For live views. One subscriber function per process.
+// (as in list answers) after each commit. For live views. One subscriber per ledger; NULL ends it,
+// and no call is running any more when this returns. Not to be called from within `fn`.
 void wp_ledger_on_commit(struct wp_ledger *ledger,
                          void (*fn)(void *arg, const wp_view *rows_json, size_t count), void *arg);
 
@@ -62,19 +72,29 @@ struct wp_log_filter {        // empty views and zeros: no restriction
     double min_spend;
 };
 // Blocking: call on a pool thread. Append JSON to `out`; WP_ERR_INTERNAL with a logged reason.
-// LiteLLM's shape: {"data":[…],"total":n,"page":p,"page_size":s,"total_pages":t}; `total` is exact
-// up to 10,000 rows and capped there with "total_is_capped":true.
+// LiteLLM's shape: {"data":[…],"total":n,"page":p,"page_size":s,"total_pages":t,
+// "total_is_capped":bool}; `total` is exact up to 10,000 rows and capped there (or lower, when
+// counting takes too long) with "total_is_capped":true. `search` is a substring, ASCII case
+// ignored, of request, session, model, deployment, address, user agent or error.
 enum wp_err wp_ledger_query_logs(struct wp_ledger *ledger, const struct wp_log_filter *filter,
                                  struct wp_buf *out) WP_WARN_UNUSED;
-// One row with everything, or null.
+// One row with everything (further "decision", "attempts", "dropped", "request_body",
+// "response_body", each null if there is none), or null. The newest, should an id occur twice.
 enum wp_err wp_ledger_query_log(struct wp_ledger *ledger, wp_view request_id,
                                 struct wp_buf *out) WP_WARN_UNUSED;
 // {"totals":{requests,failures,spend,saved,prompt_tokens,…,cache_hit_ratio,ttft_p50_ms,ttft_p95_ms},
-//  "histogram":[{"t":ms,"success":n,"failure":n}…],"facets":{"model_id":[{"value","count"}…],
-//  "model":…,"status":…,"error_code":…}} over the same filter (page ignored).
+//  "histogram":[{"t":ms,"success":n,"failure":n}…],"bucket_ms":n,
+//  "facets":{"model_id":[{"value","count"}…],"model":…,"status":…,"error_code":…}} over the same
+// filter (page and sort ignored). Buckets have no gaps and are at least an hour wide where the
+// range holds so many rows that hourly sums are used; percentiles are over the newest 10,000
+// answers.
 enum wp_err wp_ledger_query_summary(struct wp_ledger *ledger, const struct wp_log_filter *filter,
                                     struct wp_buf *out) WP_WARN_UNUSED;
-// Daily rollups per model_id, model, provider for the usage page: LiteLLM's names.
+// Daily rollups for the usage page, UTC days that touch [start, end) (end 0: no end), newest first,
+// in LiteLLM's shape: {"results":[{"date","metrics":{spend,saved,prompt_tokens,completion_tokens,
+// cache_read_input_tokens,cache_creation_input_tokens,total_tokens,api_requests,
+// successful_requests,failed_requests},"breakdown":{"models":{NAME:{"metrics":{…}}},
+// "model_groups","providers","endpoints","api_keys","deployments"}}],"metadata":{total_spend,…}}.
 enum wp_err wp_ledger_query_daily(struct wp_ledger *ledger, int64_t start_ms, int64_t end_ms,
                                   struct wp_buf *out) WP_WARN_UNUSED;
 

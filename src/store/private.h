@@ -1,0 +1,162 @@
+// Private to store/.
+#ifndef WP_STORE_PRIVATE_H
+#define WP_STORE_PRIVATE_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "base/arena.h"
+#include "store/ledger.h"
+#include "json/writer.h"
+
+// database.c ---------------------------------------------------------------------------------
+
+// Creates directory (0700) and file (0600) where missing, switches to WAL, migrates. On failure
+// `error` names cause and fix and *out is NULL.
+enum wp_err store_open_writer(const char *path, sqlite3 **out, char *error,
+                              size_t error_size) WP_WARN_UNUSED;
+enum wp_err store_open_reader(const char *path, sqlite3 **out) WP_WARN_UNUSED;
+// SQLITE_OK or the extended code.
+int store_exec(sqlite3 *db, const char *sql);
+// The schema version that this program writes.
+int store_schema_version(void);
+
+// row.c --------------------------------------------------------------------------------------
+
+// One allocation with everything that the record's views point at; NULL when memory is short.
+struct store_item {
+    struct store_item *next;
+    size_t bytes;
+    uint64_t queued_ns;
+    struct wp_record record;
+    char text[];
+};
+struct store_item *store_item_copy(const struct wp_record *record);
+
+// "request_id, call_type, …" in the order of bind and read, each with `prefix` in front.
+void store_columns_append(struct wp_buf *sql, const char *prefix);
+size_t store_column_count(void);
+// Binds the columns to ?1 ….
+int store_row_bind(sqlite3_stmt *statement, const struct wp_record *record);
+// Reads the columns from result column 0 on; views live until the statement steps on.
+void store_row_read(sqlite3_stmt *statement, struct wp_record *out);
+int store_bind_text(sqlite3_stmt *statement, int index, wp_view text);
+wp_view store_column_text(sqlite3_stmt *statement, int column);
+
+// The object of list answers and live views, left open when `open` is set.
+void store_row_write(struct wp_json_writer *w, const struct wp_record *record, bool open);
+bool store_row_has_detail(const struct wp_record *record);
+void store_detail_write(struct wp_json_writer *w, const struct wp_record *record);
+
+static inline uint64_t store_prompt_tokens(const struct wp_record *record)
+{
+    return record->input_tokens + record->cache_read_tokens + record->cache_write_5m_tokens +
+           record->cache_write_1h_tokens;
+}
+
+// writer.c -----------------------------------------------------------------------------------
+
+// The recorder's connection with its prepared statements.
+struct store_writer {
+    sqlite3 *db; // NULL: to be opened (again)
+    sqlite3_stmt *insert, *insert_detail, *hourly, *daily, *savepoint, *rollback, *release;
+};
+
+enum wp_err store_writer_open(struct store_writer *writer, const char *path, char *error,
+                              size_t error_size) WP_WARN_UNUSED;
+void store_writer_close(struct store_writer *writer);
+// One transaction. False: nothing was written, `error` says why. *refused counts records that the
+// schema itself refused (they would never succeed); the others are committed.
+bool store_writer_commit(struct store_writer *writer, struct store_item *items, size_t *refused,
+                         char *error, size_t error_size) WP_WARN_UNUSED;
+// Deletes up to one slice of what started before `before_ms`. *more: call again.
+bool store_writer_trim(struct store_writer *writer, int64_t before_ms, bool *more);
+
+// ledger.c, recorder.c -----------------------------------------------------------------------
+
+enum { STORE_READERS = 4, STORE_BATCH_MAX = 512 };
+
+struct store_reader {
+    sqlite3 *db;
+    uint64_t deadline_ns; // of the running query
+    bool busy;
+};
+
+struct wp_ledger {
+    uint32_t magic;
+    char *path;
+    size_t queue_max, queue_bytes_max;
+    uint32_t batch_ms, retention_days, query_timeout_ms;
+
+    pthread_mutex_t lock; // of all up to `thread`
+    pthread_cond_t wake, settled;
+    struct store_item *head, **tail;
+    size_t queued, queued_bytes; // with the batch that is being written
+    size_t waiting;              // in the list
+    uint64_t submitted, accepted, finished, written, dropped, failed_commits;
+    unsigned flushers;
+    bool stopping, degraded;
+    char last_error[160];
+
+    pthread_t thread;
+    struct store_writer writer; // recorder thread only
+    uint64_t retry_ns, backoff_ms, trim_ns;
+
+    pthread_mutex_t subscriber_lock; // held while the subscriber runs
+    void (*subscriber)(void *arg, const wp_view *rows_json, size_t count);
+    void *subscriber_arg;
+
+    pthread_mutex_t readers_lock;
+    pthread_cond_t reader_free;
+    struct store_reader readers[STORE_READERS];
+};
+
+void *store_recorder_main(void *ledger);
+
+// readers.c: blocks until a reader is free; NULL with a logged reason if none can be opened.
+struct store_reader *store_reader_acquire(struct wp_ledger *ledger);
+// Gives the next statement (again) the whole query timeout.
+void store_reader_arm(struct wp_ledger *ledger, struct store_reader *reader, uint32_t timeout_ms);
+// `rc` of the last statement: a broken connection is closed rather than kept.
+void store_reader_release(struct wp_ledger *ledger, struct store_reader *reader, int rc);
+
+// filter.c -----------------------------------------------------------------------------------
+
+enum { STORE_BINDS_MAX = 48, STORE_SQL_MAX = 32 * 1024 };
+
+struct store_bind {
+    enum { STORE_BIND_TEXT, STORE_BIND_INTEGER, STORE_BIND_REAL } kind;
+    wp_view text;
+    int64_t integer;
+    double real;
+};
+
+// A statement in the making: text with ? marks, and their values. Only fixed fragments go into
+// the text; what a caller gave is bound.
+struct store_query {
+    struct wp_buf sql;
+    struct wp_buf pattern; // escaped LIKE pattern of `search`
+    struct store_bind binds[STORE_BINDS_MAX];
+    size_t bind_count;
+};
+
+struct store_query store_query_make(void);
+void store_query_free(struct store_query *query);
+void store_query_clear(struct store_query *query);
+void store_query_text(struct store_query *query, const char *sql);
+void store_query_view(struct store_query *query, wp_view value);
+void store_query_integer(struct store_query *query, int64_t value);
+// NULL on failure (logged).
+sqlite3_stmt *store_query_prepare(struct store_query *query, sqlite3 *db, int *rc);
+
+// " WHERE …" (always at least one term) on table request; time bounds included if `times`.
+void store_filter_append(struct store_query *query, const struct wp_log_filter *filter, bool times);
+// True if the hourly sums can answer it; then the same as terms on usage_hourly, without times.
+bool store_filter_is_hourly(const struct wp_log_filter *filter);
+void store_filter_append_hourly(struct store_query *query, const struct wp_log_filter *filter);
+
+// Ends a query function: logs a failure under `what`, cuts `out` back to `from`.
+enum wp_err store_query_end(struct wp_ledger *ledger, struct store_reader *reader, int rc,
+                            const char *what, struct wp_buf *out, size_t from);
+
+#endif

@@ -1,0 +1,172 @@
+// Pages of rows, and one row with everything.
+#include "store/private.h"
+
+enum { TOTAL_MAX = 10000, COUNT_TIMEOUT_MS = 1500, PAGE_SIZE_DEFAULT = 50, PAGE_SIZE_MAX = 1000 };
+
+static const char *sort_expression(enum wp_log_sort sort)
+{
+    switch (sort) {
+    case WP_SORT_SPEND:
+        return "spend";
+    case WP_SORT_DURATION:
+        return "duration_us";
+    case WP_SORT_TTFT:
+        return "ttft_us";
+    case WP_SORT_MODEL:
+        return "model";
+    case WP_SORT_TOTAL_TOKENS:
+        return "input_tokens + cache_read_tokens + cache_write_5m_tokens + cache_write_1h_tokens"
+               " + output_tokens";
+    case WP_SORT_CACHE_READ:
+        return "cache_read_tokens";
+    case WP_SORT_START:
+        break;
+    }
+    return "start_ms";
+}
+
+static void append_order(struct store_query *query, const struct wp_log_filter *filter)
+{
+    const char *direction = filter->ascending ? " ASC" : " DESC";
+    store_query_text(query, " ORDER BY ");
+    store_query_text(query, sort_expression(filter->sort));
+    store_query_text(query, direction);
+    store_query_text(query, ", id");
+    store_query_text(query, direction);
+}
+
+// The inner statement walks (and sorts) ids alone, so that far pages do not read rows.
+static void append_page(struct store_query *query, const struct wp_log_filter *filter,
+                        uint32_t page, uint32_t size)
+{
+    store_query_text(query, "SELECT ");
+    store_columns_append(&query->sql, "request.");
+    store_query_text(query, " FROM (SELECT id AS found FROM request");
+    store_filter_append(query, filter, true);
+    append_order(query, filter);
+    store_query_text(query, " LIMIT ");
+    store_query_integer(query, size);
+    store_query_text(query, " OFFSET ");
+    store_query_integer(query, (int64_t)(page - 1) * size);
+    store_query_text(query, ") CROSS JOIN request ON request.id = found");
+    append_order(query, filter);
+}
+
+// Counts up to the cap. Running out of time is not a failure: what was counted is a lower bound.
+static int count_rows(struct wp_ledger *ledger, struct store_reader *reader,
+                      struct store_query *query, const struct wp_log_filter *filter,
+                      uint32_t *total, bool *capped)
+{
+    int rc;
+    *total = 0;
+    store_query_clear(query);
+    store_query_text(query, "SELECT 1 FROM request");
+    store_filter_append(query, filter, true);
+    sqlite3_stmt *statement = store_query_prepare(query, reader->db, &rc);
+    if (statement == NULL)
+        return rc;
+    store_reader_arm(ledger, reader, COUNT_TIMEOUT_MS);
+    while (*total < TOTAL_MAX + 1 && (rc = sqlite3_step(statement)) == SQLITE_ROW)
+        ++*total;
+    sqlite3_finalize(statement);
+    *capped = *total > TOTAL_MAX || (rc & 0xff) == SQLITE_INTERRUPT;
+    if (*total > TOTAL_MAX)
+        *total = TOTAL_MAX;
+    store_reader_arm(ledger, reader, ledger->query_timeout_ms);
+    return (rc & 0xff) == SQLITE_INTERRUPT || rc == SQLITE_ROW ? SQLITE_OK : rc;
+}
+
+static int write_rows(struct store_reader *reader, struct store_query *query,
+                      struct wp_json_writer *w)
+{
+    int rc;
+    struct wp_record record;
+    sqlite3_stmt *statement = store_query_prepare(query, reader->db, &rc);
+    if (statement == NULL)
+        return rc;
+    wp_json_open_array(w, "data");
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        store_row_read(statement, &record);
+        store_row_write(w, &record, false);
+    }
+    wp_json_close(w);
+    sqlite3_finalize(statement);
+    return rc;
+}
+
+static void write_totals(struct wp_json_writer *w, uint32_t total, bool capped, uint32_t page,
+                         uint32_t size)
+{
+    wp_json_put_u64(w, "total", total);
+    wp_json_put_u64(w, "page", page);
+    wp_json_put_u64(w, "page_size", size);
+    wp_json_put_u64(w, "total_pages", (total + size - 1) / size);
+    wp_json_put_bool(w, "total_is_capped", capped);
+}
+
+enum wp_err wp_ledger_query_logs(struct wp_ledger *ledger, const struct wp_log_filter *filter,
+                                 struct wp_buf *out)
+{
+    uint32_t page = filter->page == 0 ? 1 : filter->page, total = 0;
+    uint32_t size = filter->page_size == 0 ? PAGE_SIZE_DEFAULT : filter->page_size;
+    size_t from = out->len;
+    bool capped = false;
+    if (size > PAGE_SIZE_MAX)
+        size = PAGE_SIZE_MAX;
+    struct store_reader *reader = store_reader_acquire(ledger);
+    if (reader == NULL)
+        return WP_ERR_INTERNAL;
+    struct wp_json_writer w = wp_json_writer(out);
+    struct store_query query = store_query_make();
+    wp_json_open_object(&w, NULL);
+    append_page(&query, filter, page, size);
+    int rc = write_rows(reader, &query, &w);
+    if (rc == SQLITE_DONE)
+        rc = count_rows(ledger, reader, &query, filter, &total, &capped);
+    write_totals(&w, total, capped, page, size);
+    wp_json_close(&w);
+    store_query_free(&query);
+    return store_query_end(ledger, reader, rc, "log page", out, from);
+}
+
+// Columns of request_detail follow those of request.
+static void read_detail(sqlite3_stmt *statement, struct wp_record *record)
+{
+    wp_view *const into[] = {&record->decision_json, &record->attempts_json, &record->dropped_json,
+                             &record->request_body, &record->response_body};
+    for (size_t i = 0; i < WP_COUNT_OF(into); i++)
+        *into[i] = store_column_text(statement, (int)(store_column_count() + i));
+}
+
+enum wp_err wp_ledger_query_log(struct wp_ledger *ledger, wp_view request_id, struct wp_buf *out)
+{
+    size_t from = out->len;
+    int rc;
+    struct wp_record record;
+    struct store_reader *reader = store_reader_acquire(ledger);
+    if (reader == NULL)
+        return WP_ERR_INTERNAL;
+    struct store_query query = store_query_make();
+    store_query_text(&query, "SELECT ");
+    store_columns_append(&query.sql, "request.");
+    store_query_text(&query, ", decision_json, attempts_json, dropped_json, request_body,"
+                             " response_body FROM request LEFT JOIN request_detail USING (id)"
+                             " WHERE request_id = ");
+    store_query_view(&query, request_id);
+    store_query_text(&query, " ORDER BY request.id DESC LIMIT 1");
+    sqlite3_stmt *statement = store_query_prepare(&query, reader->db, &rc);
+    if (statement != NULL && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct wp_json_writer w = wp_json_writer(out);
+        store_row_read(statement, &record);
+        read_detail(statement, &record);
+        store_row_write(&w, &record, true);
+        store_detail_write(&w, &record);
+        wp_json_close(&w);
+        rc = SQLITE_DONE;
+    } else if (rc == SQLITE_DONE) {
+        wp_buf_append_cstring(out, "null");
+    }
+    sqlite3_finalize(statement);
+    store_query_free(&query);
+    return store_query_end(ledger, reader, rc, "log row", out, from);
+}

@@ -1,0 +1,237 @@
+#include "base/clock.h"
+#include "store/private.h"
+
+#include <stdio.h>
+
+enum { BUCKETS = 60, FACET_MAX = 20, SAMPLE_MAX = 5000 };
+
+static double column_double(sqlite3_stmt *s, int column)
+{
+    return sqlite3_column_double(s, column);
+}
+
+static uint64_t column_u64(sqlite3_stmt *s, int column)
+{
+    int64_t value = sqlite3_column_int64(s, column);
+    return value < 0 ? 0 : (uint64_t)value;
+}
+
+// The statement for one part: `select`, the filter, `tail`.
+static sqlite3_stmt *prepare(struct wp_ledger *ledger, struct store_reader *reader,
+                             struct store_query *query, const char *select,
+                             const struct wp_log_filter *filter, const char *tail, int *rc)
+{
+    store_query_clear(query);
+    store_reader_arm(ledger, reader, ledger->query_timeout_ms);
+    store_query_text(query, select);
+    store_filter_append(query, filter, true);
+    store_query_text(query, tail);
+    return store_query_prepare(query, reader->db, rc);
+}
+
+// The value at `share` of the sorted times to first token of the newest rows.
+static double ttft_at(struct wp_ledger *ledger, struct store_reader *reader,
+                      struct store_query *query, const struct wp_log_filter *filter, double share,
+                      int *rc)
+{
+    double value = 0;
+    store_query_clear(query);
+    store_reader_arm(ledger, reader, ledger->query_timeout_ms);
+    store_query_text(query, "WITH sample AS (SELECT ttft_us FROM request");
+    store_filter_append(query, filter, true);
+    store_query_text(query, " AND ttft_us > 0 ORDER BY start_ms DESC LIMIT 5000) SELECT ttft_us "
+                            "FROM sample ORDER BY ttft_us LIMIT 1 OFFSET (SELECT CAST(");
+    store_query_text(query, share > 0.9 ? "0.95" : "0.5");
+    store_query_text(query, " * (COUNT(*) - 1) AS INTEGER) FROM sample)");
+    sqlite3_stmt *s = store_query_prepare(query, reader->db, rc);
+    if (s != NULL && (*rc = sqlite3_step(s)) == SQLITE_ROW)
+        value = column_double(s, 0) / 1000.0;
+    sqlite3_finalize(s);
+    return value;
+}
+
+static const char TOTALS[] =
+    "SELECT COUNT(*), COALESCE(SUM(status <> 'success'), 0), COALESCE(SUM(spend), 0), "
+    "COALESCE(SUM(saved), 0), COALESCE(SUM(input_tokens), 0), "
+    "COALESCE(SUM(cache_read_tokens), 0), COALESCE(SUM(cache_write_5m_tokens + "
+    "cache_write_1h_tokens), 0), COALESCE(SUM(output_tokens), 0), MIN(start_ms), MAX(start_ms) "
+    "FROM request";
+
+struct range {
+    int64_t first_ms, last_ms;
+};
+
+static int write_totals(struct wp_ledger *ledger, struct store_reader *reader,
+                        struct store_query *query, const struct wp_log_filter *filter,
+                        struct wp_json_writer *w, struct range *range)
+{
+    int rc = SQLITE_OK;
+    sqlite3_stmt *s = prepare(ledger, reader, query, TOTALS, filter, "", &rc);
+    if (s == NULL || (rc = sqlite3_step(s)) != SQLITE_ROW) {
+        sqlite3_finalize(s);
+        return rc;
+    }
+    uint64_t input = column_u64(s, 4), read = column_u64(s, 5), written = column_u64(s, 6);
+    uint64_t prompt = input + read + written;
+    wp_json_open_object(w, "totals");
+    wp_json_put_u64(w, "requests", column_u64(s, 0));
+    wp_json_put_u64(w, "failures", column_u64(s, 1));
+    wp_json_put_double(w, "spend", column_double(s, 2));
+    wp_json_put_double(w, "saved", column_double(s, 3));
+    wp_json_put_u64(w, "prompt_tokens", prompt);
+    wp_json_put_u64(w, "completion_tokens", column_u64(s, 7));
+    wp_json_put_u64(w, "input_tokens", input);
+    wp_json_put_u64(w, "cache_read_input_tokens", read);
+    wp_json_put_u64(w, "cache_creation_input_tokens", written);
+    wp_json_put_double(w, "cache_hit_ratio", prompt > 0 ? (double)read / (double)prompt : 0);
+    *range = (struct range){sqlite3_column_int64(s, 8), sqlite3_column_int64(s, 9)};
+    sqlite3_finalize(s);
+    wp_json_put_double(w, "ttft_p50_ms", ttft_at(ledger, reader, query, filter, 0.5, &rc));
+    wp_json_put_double(w, "ttft_p95_ms", ttft_at(ledger, reader, query, filter, 0.95, &rc));
+    wp_json_close(w);
+    return SQLITE_DONE;
+}
+
+// Bars of equal width over the time that is looked at.
+static int write_histogram(struct wp_ledger *ledger, struct store_reader *reader,
+                           struct store_query *query, const struct wp_log_filter *filter,
+                           struct range range, struct wp_json_writer *w)
+{
+    int64_t from = filter->start_ms != 0 ? filter->start_ms : range.first_ms;
+    int64_t to = filter->end_ms != 0 && filter->end_ms < range.last_ms + 86400000LL
+                     ? filter->end_ms
+                     : range.last_ms + 1;
+    int64_t width = (to - from) / BUCKETS > 1000 ? (to - from) / BUCKETS : 1000;
+    char select[256];
+    int rc = SQLITE_OK;
+    snprintf(select, sizeof(select),
+             "SELECT start_ms / %lld * %lld AS t, SUM(status = 'success'), SUM(status <> "
+             "'success') FROM request",
+             (long long)width, (long long)width);
+    sqlite3_stmt *s =
+        prepare(ledger, reader, query, select, filter, " GROUP BY t ORDER BY t LIMIT 200", &rc);
+    wp_json_open_array(w, "histogram");
+    while (s != NULL && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+        wp_json_open_object(w, NULL);
+        wp_json_put_i64(w, "t", sqlite3_column_int64(s, 0));
+        wp_json_put_u64(w, "success", column_u64(s, 1));
+        wp_json_put_u64(w, "failure", column_u64(s, 2));
+        wp_json_close(w);
+    }
+    wp_json_close(w);
+    sqlite3_finalize(s);
+    wp_json_put_i64(w, "bucket_ms", width);
+    return rc;
+}
+
+static int write_facet(struct wp_ledger *ledger, struct store_reader *reader,
+                       struct store_query *query, const struct wp_log_filter *filter,
+                       const char *column, struct wp_json_writer *w)
+{
+    char select[128], tail[128];
+    int rc = SQLITE_OK;
+    snprintf(select, sizeof(select), "SELECT %s, COUNT(*) AS n FROM request", column);
+    snprintf(tail, sizeof(tail), " AND %s <> '' GROUP BY %s ORDER BY n DESC LIMIT %d", column,
+             column, FACET_MAX);
+    sqlite3_stmt *s = prepare(ledger, reader, query, select, filter, tail, &rc);
+    wp_json_open_array(w, column);
+    while (s != NULL && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+        wp_json_open_object(w, NULL);
+        wp_json_put_str(w, "value", store_column_text(s, 0));
+        wp_json_put_u64(w, "count", column_u64(s, 1));
+        wp_json_close(w);
+    }
+    wp_json_close(w);
+    sqlite3_finalize(s);
+    return rc;
+}
+
+enum wp_err wp_ledger_query_summary(struct wp_ledger *ledger, const struct wp_log_filter *filter,
+                                    struct wp_buf *out)
+{
+    static const char *const facets[] = {"model_id", "model", "status", "error_code"};
+    struct store_reader *reader = store_reader_acquire(ledger);
+    struct store_query query = store_query_make();
+    struct wp_json_writer w = wp_json_writer(out);
+    struct range range = {0, 0};
+    size_t from = out->len;
+    if (reader == NULL)
+        return WP_ERR_INTERNAL;
+    wp_json_open_object(&w, NULL);
+    int rc = write_totals(ledger, reader, &query, filter, &w, &range);
+    if (rc == SQLITE_DONE)
+        rc = write_histogram(ledger, reader, &query, filter, range, &w);
+    if (rc == SQLITE_DONE) {
+        wp_json_open_object(&w, "facets");
+        for (size_t i = 0; i < WP_COUNT_OF(facets) && rc == SQLITE_DONE; i++)
+            rc = write_facet(ledger, reader, &query, filter, facets[i], &w);
+        wp_json_close(&w);
+    }
+    wp_json_close(&w);
+    store_query_free(&query);
+    return store_query_end(ledger, reader, rc, "summary", out, from);
+}
+
+// 2026-11-24 of a wall-clock time.
+static void date_of(int64_t wall_ms, char out[11])
+{
+    char text[WP_RFC3339_LEN + 1];
+    wp_format_rfc3339(wall_ms, text);
+    memcpy(out, text, 10);
+    out[10] = '\0';
+}
+
+enum wp_err wp_ledger_query_daily(struct wp_ledger *ledger, int64_t start_ms, int64_t end_ms,
+                                  struct wp_buf *out)
+{
+    static const char *const texts[] = {"date", "model", "model_group", "custom_llm_provider",
+                                        "model_id"};
+    static const char *const numbers[] = {"prompt_tokens",
+                                          "completion_tokens",
+                                          "cache_read_input_tokens",
+                                          "cache_creation_input_tokens",
+                                          "api_requests",
+                                          "successful_requests",
+                                          "failed_requests"};
+    char first[11] = "0000-00-00", last[11] = "9999-12-31";
+    struct store_reader *reader = store_reader_acquire(ledger);
+    struct store_query query = store_query_make();
+    struct wp_json_writer w = wp_json_writer(out);
+    size_t from = out->len;
+    int rc = SQLITE_OK;
+    if (reader == NULL)
+        return WP_ERR_INTERNAL;
+    if (start_ms != 0)
+        date_of(start_ms, first);
+    if (end_ms != 0)
+        date_of(end_ms - 1, last);
+    store_reader_arm(ledger, reader, ledger->query_timeout_ms);
+    store_query_text(&query,
+                     "SELECT date, model, model_group, custom_llm_provider, model_id, "
+                     "SUM(prompt_tokens), SUM(completion_tokens), SUM(cache_read_input_tokens), "
+                     "SUM(cache_creation_input_tokens), SUM(api_requests), "
+                     "SUM(successful_requests), SUM(failed_requests), SUM(spend), SUM(saved) "
+                     "FROM usage_daily WHERE date >= ");
+    store_query_view(&query, wp_view_of(first));
+    store_query_text(&query, " AND date <= ");
+    store_query_view(&query, wp_view_of(last));
+    store_query_text(&query, " GROUP BY 1, 2, 3, 4, 5 ORDER BY 1 LIMIT 100000");
+    sqlite3_stmt *s = store_query_prepare(&query, reader->db, &rc);
+    wp_json_open_object(&w, NULL);
+    wp_json_open_array(&w, "results");
+    while (s != NULL && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+        wp_json_open_object(&w, NULL);
+        for (int i = 0; i < (int)WP_COUNT_OF(texts); i++)
+            wp_json_put_str(&w, texts[i], store_column_text(s, i));
+        for (int i = 0; i < (int)WP_COUNT_OF(numbers); i++)
+            wp_json_put_u64(&w, numbers[i], column_u64(s, (int)WP_COUNT_OF(texts) + i));
+        wp_json_put_double(&w, "spend", column_double(s, 12));
+        wp_json_put_double(&w, "saved", column_double(s, 13));
+        wp_json_close(&w);
+    }
+    wp_json_close(&w);
+    wp_json_close(&w);
+    sqlite3_finalize(s);
+    store_query_free(&query);
+    return store_query_end(ledger, reader, rc, "daily usage", out, from);
+}

@@ -1,0 +1,339 @@
+// A record as a row and as JSON. One table names the columns: the insert, the select and the copy
+// are all made from it.
+#include <math.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "store/private.h"
+#include "json/scan.h"
+
+enum kind { TEXT, I64, U64, U32, REAL, BOOL };
+
+struct column {
+    const char *name; // of the column and of the record's member
+    enum kind kind;
+    size_t offset;
+};
+
+#define COLUMN(kind, member)                              \
+    {                                                     \
+#member, kind, offsetof(struct wp_record, member) \
+    }
+
+static const struct column columns[] = {
+    COLUMN(TEXT, request_id),
+    COLUMN(TEXT, call_type),
+    COLUMN(TEXT, model),
+    COLUMN(TEXT, requested_model),
+    COLUMN(TEXT, model_group),
+    COLUMN(TEXT, model_id),
+    COLUMN(TEXT, provider),
+    COLUMN(TEXT, api_base),
+    COLUMN(TEXT, api_key_hash),
+    COLUMN(TEXT, session_id),
+    COLUMN(TEXT, agent_id),
+    COLUMN(TEXT, user_agent),
+    COLUMN(TEXT, requester_ip_address),
+    COLUMN(TEXT, status),
+    COLUMN(TEXT, error_code),
+    COLUMN(TEXT, error_message),
+    COLUMN(TEXT, stop_reason),
+    COLUMN(TEXT, message_id),
+    COLUMN(TEXT, service_tier),
+    COLUMN(TEXT, speed),
+    COLUMN(I64, start_ms),
+    COLUMN(I64, completion_start_ms),
+    COLUMN(I64, end_ms),
+    COLUMN(U64, input_tokens),
+    COLUMN(U64, cache_read_tokens),
+    COLUMN(U64, cache_write_5m_tokens),
+    COLUMN(U64, cache_write_1h_tokens),
+    COLUMN(U64, output_tokens),
+    COLUMN(U64, predicted_read_tokens),
+    COLUMN(U64, request_bytes),
+    COLUMN(U64, response_bytes),
+    COLUMN(U64, overhead_us),
+    COLUMN(U64, ttft_us),
+    COLUMN(U64, duration_us),
+    COLUMN(U32, http_status),
+    COLUMN(U32, attempted_retries),
+    COLUMN(U32, attempted_fallbacks),
+    COLUMN(REAL, spend),
+    COLUMN(REAL, saved),
+    COLUMN(BOOL, stream),
+    COLUMN(BOOL, estimated),
+};
+
+// Kept in request_detail.
+static const size_t details[] = {
+    offsetof(struct wp_record, decision_json), offsetof(struct wp_record, attempts_json),
+    offsetof(struct wp_record, dropped_json),  offsetof(struct wp_record, request_body),
+    offsetof(struct wp_record, response_body),
+};
+
+static const void *member(const struct wp_record *record, size_t offset)
+{
+    return (const char *)record + offset;
+}
+
+static wp_view *view_at(struct wp_record *record, size_t offset)
+{
+    return (wp_view *)(void *)((char *)record + offset);
+}
+
+static size_t move_view(struct store_item *item, size_t offset, size_t at)
+{
+    wp_view *view = view_at(&item->record, offset);
+    if (view->len > 0)
+        memcpy(item->text + at, view->ptr, view->len);
+    view->ptr = item->text + at;
+    return at + view->len;
+}
+
+struct store_item *store_item_copy(const struct wp_record *record)
+{
+    size_t len = 0, at = 0;
+    for (size_t i = 0; i < WP_COUNT_OF(columns); i++)
+        if (columns[i].kind == TEXT)
+            len += ((const wp_view *)member(record, columns[i].offset))->len;
+    for (size_t i = 0; i < WP_COUNT_OF(details); i++)
+        len += ((const wp_view *)member(record, details[i]))->len;
+    struct store_item *item = wp_alloc(sizeof(*item) + len);
+    if (item == NULL)
+        return NULL;
+    item->bytes = sizeof(*item) + len;
+    item->record = *record;
+    for (size_t i = 0; i < WP_COUNT_OF(columns); i++)
+        if (columns[i].kind == TEXT)
+            at = move_view(item, columns[i].offset, at);
+    for (size_t i = 0; i < WP_COUNT_OF(details); i++)
+        at = move_view(item, details[i], at);
+    return item;
+}
+
+size_t store_column_count(void)
+{
+    return WP_COUNT_OF(columns);
+}
+
+void store_columns_append(struct wp_buf *sql, const char *prefix)
+{
+    for (size_t i = 0; i < WP_COUNT_OF(columns); i++) {
+        wp_buf_append_cstring(sql, i == 0 ? "" : ", ");
+        wp_buf_append_cstring(sql, prefix);
+        wp_buf_append_cstring(sql, columns[i].name);
+    }
+}
+
+int store_bind_text(sqlite3_stmt *statement, int index, wp_view text)
+{
+    return sqlite3_bind_text64(statement, index, text.len == 0 ? "" : text.ptr, text.len,
+                               SQLITE_STATIC, SQLITE_UTF8);
+}
+
+wp_view store_column_text(sqlite3_stmt *statement, int column)
+{
+    const void *text = sqlite3_column_blob(statement, column);
+    return wp_view_make(text, text == NULL ? 0 : (size_t)sqlite3_column_bytes(statement, column));
+}
+
+static int64_t clamped(uint64_t value)
+{
+    return value > INT64_MAX ? INT64_MAX : (int64_t)value;
+}
+
+static int bind(sqlite3_stmt *statement, int index, enum kind kind, const void *value)
+{
+    double real;
+    switch (kind) {
+    case TEXT:
+        return store_bind_text(statement, index, *(const wp_view *)value);
+    case I64:
+        return sqlite3_bind_int64(statement, index, *(const int64_t *)value);
+    case U64:
+        return sqlite3_bind_int64(statement, index, clamped(*(const uint64_t *)value));
+    case U32:
+        return sqlite3_bind_int64(statement, index, *(const uint32_t *)value);
+    case REAL:
+        real = *(const double *)value; // NaN would be stored as NULL
+        return sqlite3_bind_double(statement, index, isfinite(real) ? real : 0);
+    case BOOL:
+        return sqlite3_bind_int(statement, index, *(const bool *)value ? 1 : 0);
+    }
+    return SQLITE_MISUSE;
+}
+
+int store_row_bind(sqlite3_stmt *statement, const struct wp_record *record)
+{
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < WP_COUNT_OF(columns) && rc == SQLITE_OK; i++)
+        rc = bind(statement, (int)i + 1, columns[i].kind, member(record, columns[i].offset));
+    return rc;
+}
+
+static void read_column(sqlite3_stmt *statement, int column, enum kind kind, void *out)
+{
+    switch (kind) {
+    case TEXT:
+        *(wp_view *)out = store_column_text(statement, column);
+        break;
+    case I64:
+        *(int64_t *)out = sqlite3_column_int64(statement, column);
+        break;
+    case U64:
+        *(uint64_t *)out = (uint64_t)sqlite3_column_int64(statement, column);
+        break;
+    case U32:
+        *(uint32_t *)out = (uint32_t)sqlite3_column_int64(statement, column);
+        break;
+    case REAL:
+        *(double *)out = sqlite3_column_double(statement, column);
+        break;
+    case BOOL:
+        *(bool *)out = sqlite3_column_int(statement, column) != 0;
+        break;
+    }
+}
+
+void store_row_read(sqlite3_stmt *statement, struct wp_record *out)
+{
+    *out = (struct wp_record){0};
+    for (size_t i = 0; i < WP_COUNT_OF(columns); i++)
+        read_column(statement, (int)i, columns[i].kind, (char *)out + columns[i].offset);
+}
+
+bool store_row_has_detail(const struct wp_record *record)
+{
+    for (size_t i = 0; i < WP_COUNT_OF(details); i++)
+        if (((const wp_view *)member(record, details[i]))->len > 0)
+            return true;
+    return false;
+}
+
+// JSON ----------------------------------------------------------------------------------------
+
+static void put_time(struct wp_json_writer *w, const char *key, int64_t wall_ms)
+{
+    char text[WP_RFC3339_LEN + 1];
+    if (wall_ms == 0) {
+        wp_json_put_null(w, key);
+        return;
+    }
+    wp_format_rfc3339(wall_ms, text);
+    wp_json_put_cstr(w, key, text);
+}
+
+static void put_texts(struct wp_json_writer *w, const struct wp_record *r)
+{
+    wp_json_put_str(w, "request_id", r->request_id);
+    wp_json_put_str(w, "call_type", r->call_type);
+    wp_json_put_str(w, "api_key", r->api_key_hash);
+    wp_json_put_str(w, "model", r->model);
+    wp_json_put_str(w, "requested_model", r->requested_model);
+    wp_json_put_str(w, "model_id", r->model_id);
+    wp_json_put_str(w, "model_group", r->model_group);
+    wp_json_put_str(w, "custom_llm_provider", r->provider);
+    wp_json_put_str(w, "api_base", r->api_base);
+    wp_json_put_str(w, "status", r->status);
+    wp_json_put_str(w, "session_id", r->session_id);
+    wp_json_put_str(w, "agent_id", r->agent_id);
+    wp_json_put_cstr(w, "user", "");
+    wp_json_put_cstr(w, "end_user", "");
+    wp_json_put_str(w, "user_agent", r->user_agent);
+    wp_json_put_str(w, "requester_ip_address", r->requester_ip_address);
+    wp_json_put_str(w, "error_code", r->error_code);
+    wp_json_put_str(w, "error_message", r->error_message);
+    wp_json_put_str(w, "stop_reason", r->stop_reason);
+    wp_json_put_str(w, "message_id", r->message_id);
+    wp_json_put_str(w, "service_tier", r->service_tier);
+    wp_json_put_str(w, "speed", r->speed);
+    put_time(w, "startTime", r->start_ms);
+    put_time(w, "completionStartTime", r->completion_start_ms);
+    put_time(w, "endTime", r->end_ms);
+}
+
+static void put_numbers(struct wp_json_writer *w, const struct wp_record *r)
+{
+    uint64_t prompt = store_prompt_tokens(r);
+    wp_json_put_u64(w, "prompt_tokens", prompt);
+    wp_json_put_u64(w, "completion_tokens", r->output_tokens);
+    wp_json_put_u64(w, "total_tokens", prompt + r->output_tokens);
+    wp_json_put_u64(w, "input_tokens", r->input_tokens);
+    wp_json_put_u64(w, "cache_read_input_tokens", r->cache_read_tokens);
+    wp_json_put_u64(w, "cache_creation_input_tokens",
+                    r->cache_write_5m_tokens + r->cache_write_1h_tokens);
+    wp_json_put_u64(w, "cache_creation_5m_input_tokens", r->cache_write_5m_tokens);
+    wp_json_put_u64(w, "cache_creation_1h_input_tokens", r->cache_write_1h_tokens);
+    wp_json_put_u64(w, "predicted_cache_read_tokens", r->predicted_read_tokens);
+    wp_json_put_double(w, "spend", r->spend);
+    wp_json_put_double(w, "saved", r->saved);
+    wp_json_put_u64(w, "request_duration_ms", (r->duration_us + 500) / 1000);
+    wp_json_put_double(w, "ttft_ms", (double)r->ttft_us / 1000.0);
+    wp_json_put_u64(w, "overhead_us", r->overhead_us);
+    wp_json_put_u64(w, "http_status", r->http_status);
+    wp_json_put_u64(w, "attempted_retries", r->attempted_retries);
+    wp_json_put_u64(w, "attempted_fallbacks", r->attempted_fallbacks);
+    wp_json_put_u64(w, "request_bytes", r->request_bytes);
+    wp_json_put_u64(w, "response_bytes", r->response_bytes);
+    wp_json_put_bool(w, "stream", r->stream);
+    wp_json_put_bool(w, "estimated", r->estimated);
+}
+
+// Where LiteLLM's own pages and its users' scripts look.
+static void put_metadata(struct wp_json_writer *w, const struct wp_record *r)
+{
+    wp_json_open_object(w, "metadata");
+    wp_json_put_str(w, "status", r->status);
+    wp_json_put_str(w, "user_api_key", r->api_key_hash);
+    wp_json_open_object(w, "additional_usage_values");
+    wp_json_put_u64(w, "cache_read_input_tokens", r->cache_read_tokens);
+    wp_json_put_u64(w, "cache_creation_input_tokens",
+                    r->cache_write_5m_tokens + r->cache_write_1h_tokens);
+    wp_json_close(w);
+    if (r->error_code.len > 0) {
+        wp_json_open_object(w, "error_information");
+        wp_json_put_str(w, "error_code", r->error_code);
+        wp_json_put_str(w, "error_message", r->error_message);
+        wp_json_close(w);
+    }
+    wp_json_put_double(w, "litellm_overhead_time_ms", (double)r->overhead_us / 1000.0);
+    wp_json_close(w);
+}
+
+void store_row_write(struct wp_json_writer *w, const struct wp_record *record, bool open)
+{
+    wp_json_open_object(w, NULL);
+    put_texts(w, record);
+    put_numbers(w, record);
+    put_metadata(w, record);
+    if (!open)
+        wp_json_close(w);
+}
+
+static bool is_json(wp_view text)
+{
+    struct wp_json_scan scan;
+    wp_json_scan_init(&scan, text);
+    wp_json_value(&scan);
+    return wp_json_scan_finish(&scan);
+}
+
+// A stream's body is text, not JSON; what the client sent may be anything.
+static void put_value(struct wp_json_writer *w, const char *key, wp_view value)
+{
+    if (value.len == 0)
+        wp_json_put_null(w, key);
+    else if (is_json(value))
+        wp_json_put_raw(w, key, value);
+    else
+        wp_json_put_str(w, key, value);
+}
+
+void store_detail_write(struct wp_json_writer *w, const struct wp_record *record)
+{
+    put_value(w, "decision", record->decision_json);
+    put_value(w, "attempts", record->attempts_json);
+    put_value(w, "dropped", record->dropped_json);
+    put_value(w, "request_body", record->request_body);
+    put_value(w, "response_body", record->response_body);
+}

@@ -1,0 +1,258 @@
+// The recorder's statements: rows, details and both rollups of a batch in one transaction.
+#include <math.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/private.h"
+
+enum { HOUR_MS = 3600 * 1000, SLICE = 1000 };
+
+static const char hourly_sql[] =
+    "INSERT INTO usage_hourly (hour_ms, model_id, model, model_group, api_key_hash, status,"
+    " error_code, requests, spend, saved, input_tokens, cache_read_tokens, cache_write_5m_tokens,"
+    " cache_write_1h_tokens, output_tokens, predicted_read_tokens)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+    " ON CONFLICT DO UPDATE SET requests = requests + 1, spend = spend + excluded.spend,"
+    " saved = saved + excluded.saved, input_tokens = input_tokens + excluded.input_tokens,"
+    " cache_read_tokens = cache_read_tokens + excluded.cache_read_tokens,"
+    " cache_write_5m_tokens = cache_write_5m_tokens + excluded.cache_write_5m_tokens,"
+    " cache_write_1h_tokens = cache_write_1h_tokens + excluded.cache_write_1h_tokens,"
+    " output_tokens = output_tokens + excluded.output_tokens,"
+    " predicted_read_tokens = predicted_read_tokens + excluded.predicted_read_tokens";
+
+static const char daily_sql[] =
+    "INSERT INTO usage_daily (date, api_key, model, model_group, custom_llm_provider, endpoint,"
+    " model_id, prompt_tokens, completion_tokens, cache_read_input_tokens,"
+    " cache_creation_input_tokens, spend, saved, api_requests, successful_requests,"
+    " failed_requests)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 1, ?14, 1 - ?14)"
+    " ON CONFLICT DO UPDATE SET prompt_tokens = prompt_tokens + excluded.prompt_tokens,"
+    " completion_tokens = completion_tokens + excluded.completion_tokens,"
+    " cache_read_input_tokens = cache_read_input_tokens + excluded.cache_read_input_tokens,"
+    " cache_creation_input_tokens ="
+    "  cache_creation_input_tokens + excluded.cache_creation_input_tokens,"
+    " spend = spend + excluded.spend, saved = saved + excluded.saved,"
+    " api_requests = api_requests + 1,"
+    " successful_requests = successful_requests + excluded.successful_requests,"
+    " failed_requests = failed_requests + excluded.failed_requests";
+
+static int prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
+{
+    return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL);
+}
+
+static int prepare_insert(sqlite3 *db, sqlite3_stmt **out)
+{
+    struct wp_buf sql = wp_buf_make(STORE_SQL_MAX);
+    wp_buf_append_cstring(&sql, "INSERT INTO request (");
+    store_columns_append(&sql, "");
+    wp_buf_append_cstring(&sql, ") VALUES (");
+    for (size_t i = 0; i < store_column_count(); i++)
+        wp_buf_append_cstring(&sql, i == 0 ? "?" : ", ?");
+    wp_buf_append_char(&sql, ')');
+    wp_buf_append_char(&sql, '\0');
+    int rc = wp_buf_ok(&sql) ? prepare(db, sql.ptr, out) : SQLITE_NOMEM;
+    wp_buf_free(&sql);
+    return rc;
+}
+
+enum wp_err store_writer_open(struct store_writer *writer, const char *path, char *error,
+                              size_t error_size)
+{
+    enum wp_err err = store_open_writer(path, &writer->db, error, error_size);
+    if (err != WP_OK)
+        return err;
+    int rc = prepare_insert(writer->db, &writer->insert);
+    if (rc == SQLITE_OK)
+        rc = prepare(writer->db, "INSERT OR REPLACE INTO request_detail VALUES (?, ?, ?, ?, ?, ?)",
+                     &writer->insert_detail);
+    if (rc == SQLITE_OK)
+        rc = prepare(writer->db, hourly_sql, &writer->hourly);
+    if (rc == SQLITE_OK)
+        rc = prepare(writer->db, daily_sql, &writer->daily);
+    if (rc == SQLITE_OK)
+        rc = prepare(writer->db, "SAVEPOINT one", &writer->savepoint);
+    if (rc == SQLITE_OK)
+        rc = prepare(writer->db, "ROLLBACK TO one", &writer->rollback);
+    if (rc == SQLITE_OK)
+        rc = prepare(writer->db, "RELEASE one", &writer->release);
+    if (rc == SQLITE_OK)
+        return WP_OK;
+    snprintf(error, error_size, "%s: %s; move the file away to start anew, or restore a copy", path,
+             sqlite3_errmsg(writer->db));
+    store_writer_close(writer);
+    return WP_ERR_INTERNAL;
+}
+
+void store_writer_close(struct store_writer *writer)
+{
+    sqlite3_finalize(writer->insert);
+    sqlite3_finalize(writer->insert_detail);
+    sqlite3_finalize(writer->hourly);
+    sqlite3_finalize(writer->daily);
+    sqlite3_finalize(writer->savepoint);
+    sqlite3_finalize(writer->rollback);
+    sqlite3_finalize(writer->release);
+    sqlite3_close_v2(writer->db);
+    *writer = (struct store_writer){0};
+}
+
+// Steps a statement without result rows and makes it ready for the next record.
+static int run(sqlite3_stmt *statement)
+{
+    int rc = sqlite3_step(statement);
+    sqlite3_reset(statement);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static double finite_or_zero(double value)
+{
+    return isfinite(value) ? value : 0;
+}
+
+static int insert_detail(struct store_writer *writer, const struct wp_record *record)
+{
+    sqlite3_stmt *s = writer->insert_detail;
+    const wp_view bodies[] = {record->request_body, record->response_body};
+    sqlite3_bind_int64(s, 1, sqlite3_last_insert_rowid(writer->db));
+    store_bind_text(s, 2, record->decision_json);
+    store_bind_text(s, 3, record->attempts_json);
+    store_bind_text(s, 4, record->dropped_json);
+    for (int i = 0; i < 2; i++)
+        sqlite3_bind_blob64(s, 5 + i, bodies[i].len == 0 ? "" : bodies[i].ptr, bodies[i].len,
+                            SQLITE_STATIC);
+    return run(s);
+}
+
+static int add_hourly(struct store_writer *writer, const struct wp_record *r)
+{
+    sqlite3_stmt *s = writer->hourly;
+    const wp_view texts[] = {r->model_id,     r->model,  r->model_group,
+                             r->api_key_hash, r->status, r->error_code};
+    const uint64_t numbers[] = {r->input_tokens,          r->cache_read_tokens,
+                                r->cache_write_5m_tokens, r->cache_write_1h_tokens,
+                                r->output_tokens,         r->predicted_read_tokens};
+    sqlite3_bind_int64(s, 1, r->start_ms - r->start_ms % HOUR_MS);
+    for (size_t i = 0; i < WP_COUNT_OF(texts); i++)
+        store_bind_text(s, (int)i + 2, texts[i]);
+    sqlite3_bind_double(s, 8, finite_or_zero(r->spend));
+    sqlite3_bind_double(s, 9, finite_or_zero(r->saved));
+    for (size_t i = 0; i < WP_COUNT_OF(numbers); i++)
+        sqlite3_bind_int64(s, (int)i + 10, (int64_t)numbers[i]);
+    return run(s);
+}
+
+static int add_daily(struct store_writer *writer, const struct wp_record *r)
+{
+    sqlite3_stmt *s = writer->daily;
+    char date[WP_RFC3339_LEN + 1];
+    wp_format_rfc3339(r->start_ms, date);
+    const wp_view texts[] = {
+        wp_view_make(date, 10), r->api_key_hash, r->model, r->model_group, r->provider,
+        r->call_type,           r->model_id};
+    const uint64_t numbers[] = {store_prompt_tokens(r), r->output_tokens, r->cache_read_tokens,
+                                r->cache_write_5m_tokens + r->cache_write_1h_tokens};
+    for (size_t i = 0; i < WP_COUNT_OF(texts); i++)
+        store_bind_text(s, (int)i + 1, texts[i]);
+    for (size_t i = 0; i < WP_COUNT_OF(numbers); i++)
+        sqlite3_bind_int64(s, (int)i + 8, (int64_t)numbers[i]);
+    sqlite3_bind_double(s, 12, finite_or_zero(r->spend));
+    sqlite3_bind_double(s, 13, finite_or_zero(r->saved));
+    sqlite3_bind_int(s, 14, wp_view_is(r->status, "success") ? 1 : 0);
+    return run(s);
+}
+
+static int insert_one(struct store_writer *writer, const struct wp_record *record)
+{
+    int rc = store_row_bind(writer->insert, record);
+    if (rc == SQLITE_OK)
+        rc = run(writer->insert);
+    if (rc == SQLITE_OK && store_row_has_detail(record))
+        rc = insert_detail(writer, record);
+    if (rc == SQLITE_OK)
+        rc = add_hourly(writer, record);
+    if (rc == SQLITE_OK)
+        rc = add_daily(writer, record);
+    return rc;
+}
+
+// What is wrong with the record rather than with the disk; it would fail for ever.
+static bool is_records_fault(int rc)
+{
+    int primary = rc & 0xff;
+    return primary == SQLITE_TOOBIG || primary == SQLITE_CONSTRAINT || primary == SQLITE_MISMATCH;
+}
+
+static int insert_all(struct store_writer *writer, struct store_item *items, size_t *refused)
+{
+    int rc = SQLITE_OK;
+    for (struct store_item *item = items; item != NULL && rc == SQLITE_OK; item = item->next) {
+        rc = run(writer->savepoint);
+        if (rc == SQLITE_OK)
+            rc = insert_one(writer, &item->record);
+        if (rc != SQLITE_OK && is_records_fault(rc) && !sqlite3_get_autocommit(writer->db)) {
+            wp_log(WP_LOG_WARN, "ledger", "a row was refused: %s", sqlite3_errmsg(writer->db));
+            ++*refused;
+            rc = run(writer->rollback);
+        }
+        if (rc == SQLITE_OK)
+            rc = run(writer->release);
+    }
+    return rc;
+}
+
+bool store_writer_commit(struct store_writer *writer, struct store_item *items, size_t *refused,
+                         char *error, size_t error_size)
+{
+    *refused = 0;
+    int rc = store_exec(writer->db, "BEGIN IMMEDIATE");
+    if (rc == SQLITE_OK)
+        rc = insert_all(writer, items, refused);
+    if (rc == SQLITE_OK)
+        rc = store_exec(writer->db, "COMMIT");
+    if (rc == SQLITE_OK)
+        return true;
+    snprintf(error, error_size, "%s", sqlite3_errmsg(writer->db));
+    if (!sqlite3_get_autocommit(writer->db))
+        (void)store_exec(writer->db, "ROLLBACK");
+    return false;
+}
+
+static int trim(struct store_writer *writer, int64_t before_ms)
+{
+    char sql[256];
+    static const char *const tables[] = {"request_detail", "request"};
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < WP_COUNT_OF(tables) && rc == SQLITE_OK; i++) {
+        snprintf(sql, sizeof(sql),
+                 "DELETE FROM %s WHERE id IN (SELECT id FROM request WHERE start_ms < %lld"
+                 " ORDER BY start_ms LIMIT %d)",
+                 tables[i], (long long)before_ms, SLICE);
+        rc = store_exec(writer->db, sql);
+    }
+    return rc;
+}
+
+bool store_writer_trim(struct store_writer *writer, int64_t before_ms, bool *more)
+{
+    char sql[128];
+    int64_t changed = 0;
+    int rc = store_exec(writer->db, "BEGIN IMMEDIATE");
+    if (rc == SQLITE_OK)
+        rc = trim(writer, before_ms);
+    if (rc == SQLITE_OK) {
+        changed = sqlite3_changes64(writer->db);
+        snprintf(sql, sizeof(sql), "DELETE FROM usage_hourly WHERE hour_ms < %lld",
+                 (long long)(before_ms - HOUR_MS));
+        rc = store_exec(writer->db, sql);
+    }
+    if (rc == SQLITE_OK)
+        rc = store_exec(writer->db, "COMMIT");
+    if (rc == SQLITE_OK && changed > 0)
+        rc = store_exec(writer->db, "PRAGMA incremental_vacuum(256)");
+    if (rc != SQLITE_OK && !sqlite3_get_autocommit(writer->db))
+        (void)store_exec(writer->db, "ROLLBACK");
+    *more = changed == SLICE;
+    return rc == SQLITE_OK;
+}
