@@ -5,16 +5,24 @@
 #ifndef WP_ROUTE_ROUTER_H
 #define WP_ROUTE_ROUTER_H
 
+#include "base/list.h"
 #include "config/snapshot.h"
 #include "prompt/chain.h"
 #include "prompt/price.h"
+#include "route/trace.h"
 
 struct wp_router;
 
 struct wp_router *wp_router_create(void); // NULL: no memory
 void wp_router_destroy(struct wp_router *router);
+// Replaces the random seed of the prefix hashes, so that replicas agree on them. Before the first
+// chain is built and before wp_router_configure.
+void wp_router_set_seed(struct wp_router *router, wp_view seed);
+// Replaces the bounds of the cache model (entries in all and per cache domain, 64 bytes each at
+// most). Before wp_router_configure.
+void wp_router_set_bounds(struct wp_router *router, uint32_t entries, uint32_t domain_entries);
 // Creates the state of new deployments, keeps that of known ids, forgets the rest. Before any plan
-// with that snapshot.
+// with that snapshot. On WP_ERR_NO_MEMORY nothing has changed.
 enum wp_err wp_router_configure(struct wp_router *router,
                                 const struct wp_snapshot *snapshot) WP_WARN_UNUSED;
 
@@ -23,7 +31,7 @@ enum { WP_PLAN_MAX = 64 }; // candidates considered per group
 enum wp_reason {             // why a candidate stands where it stands
     WP_REASON_CACHE,         // its cache is believed to hold the longest prefix
     WP_REASON_CACHE_WRITING, // a request that writes the prefix is in flight there
-    WP_REASON_SESSION,       // session affinity
+    WP_REASON_SESSION,       // session affinity, or where the session's hash falls
     WP_REASON_CALLER,        // deployment affinity of the key
     WP_REASON_STRATEGY,      // weight, load, latency, cost
     WP_REASON_ONLY,          // the only candidate
@@ -42,10 +50,14 @@ struct wp_candidate {
     const struct wp_model_info *model; // of the caller
     enum wp_reason reason;
     bool usable;
-    uint32_t predicted_read;  // tokens believed to be read from cache
-    uint32_t predicted_write; // tokens that would be written
+    uint32_t predicted_read;     // tokens believed to be read from cache
+    uint32_t predicted_write;    // tokens that would be written
+    uint32_t predicted_write_1h; // of them, for an hour
     uint32_t predicted_uncached;
-    double predicted_cost; // USD of the input; < 0 unknown
+    double predicted_cost; // USD of the input if the belief holds; < 0 unknown
+    double expected_cost;  // the same weighted with `confidence`; < 0 unknown
+    double confidence;     // probability that the believed entry is there; 1 where none is
+    double headroom;       // share of its tightest limit that would be left; 1 without limits
     uint32_t in_flight;
     uint64_t cooling_until_ns; // 0: not cooling
 };
@@ -54,47 +66,77 @@ struct wp_plan_request {
     const struct wp_snapshot *snapshot;
     const struct wp_resolved *group;
     const struct wp_model_info *models; // one per group->deployments
-    const struct wp_prompt *prompt;     // NULL: no cache routing (count_tokens)
+    const struct wp_prompt *prompt;     // NULL: no cache routing (count_tokens). Lives until end
     wp_view session_id;                 // may be empty
     const uint8_t *caller;              // 32-byte digest of the key, or NULL
     uint64_t max_tokens;
     uint64_t tried; // bit i: group->deployments[i] has failed for this request
     uint64_t now_ns;
+    // How long this request may yet wait for another's cache write (single flight): what is left
+    // of WP_SINGLE_FLIGHT_MS. 0: it does not wait.
+    uint32_t max_wait_ms;
+    uint64_t draw; // not 0: seeds the plan's random draws, so that a simulation repeats
 };
+
+enum { WP_SINGLE_FLIGHT_MS = 5000 }; // what clients like Claude Code themselves wait
 
 struct wp_plan {
     struct wp_candidate candidates[WP_PLAN_MAX]; // usable ones first, best first; then the skipped
     size_t count;
     size_t usable;
     int64_t retry_after_ms; // when usable == 0: until the first comes back; -1 unknown
+    // Single flight: candidates[0] is where another request is writing a prefix that this one
+    // would write too. Waiting for its first event turns that write into a read.
+    struct {
+        bool advised;
+        uint32_t at_most_ms;              // beyond that waiting costs more than it saves
+        uint32_t tokens;                  // that would be read instead of written
+        struct wp_hash128 prefix, domain; // for wp_router_wait
+    } wait;
 };
 
 // O(blocks + candidates). Never fails; usable may be 0.
 void wp_router_plan(struct wp_router *router, const struct wp_plan_request *request,
                     struct wp_plan *out);
 
+// Waiting for a leader. Embedded by the caller, who owns the timer (plan.wait.at_most_ms).
+struct wp_waiter {
+    struct wp_list link; // private
+    // Called once, on any thread, under the router's lock: it may only hand the news on
+    // (wp_loop_post) and must not call the router. After wp_router_wait_cancel it is not running
+    // and will not be called.
+    void (*wake)(void *arg);
+    void *arg;
+    struct wp_hash128 prefix, domain; // private
+    bool waiting;                     // private
+};
+// Queues the waiter behind the write that plan.wait names. False if there is none any more: plan
+// again at once. After `wake` (the leader's response has begun, or it failed), or when the timer
+// fires, plan again with what is left of max_wait_ms.
+bool wp_router_wait(struct wp_router *router, const struct wp_plan *plan,
+                    struct wp_waiter *waiter) WP_WARN_UNUSED;
+// Idempotent; also for a waiter that is all zero, or that has been woken.
+void wp_router_wait_cancel(struct wp_router *router, struct wp_waiter *waiter);
+
 // One attempt on one deployment. Embedded by the caller, who must call end exactly once after
-// begin.
+// begin. Private but for the fields named.
 struct wp_attempt {
-    struct wp_deployment_state *state; // private
+    struct wp_deployment_state *state; // NULL: the deployment has left the configuration
     const struct wp_deployment_config *deployment;
+    const struct wp_router_settings *settings;
+    struct wp_rate *rate;
     uint64_t begun_ns;
-    uint64_t reserved_tokens;
-    uint64_t flight; // identity of the pending cache entries
-    bool counted, started;
-    uint32_t entry_count; // positions that will be written
-    struct {
-        struct wp_hash128 prefix;
-        uint32_t tokens;
-        uint8_t ttl;
-    } entries[8];
-    struct wp_hash128 session, conversation; // pins
-    wp_view group;                           // for keys
-    uint32_t predicted_read;
+    uint32_t predicted_read; // public: tokens
+    bool open, started;
+    bool alone; // no other deployment in its group
+    uint64_t reserved_requests, reserved_tokens, reserved_input;
+    struct wp_trace trace;
 };
 // in_flight++, tokens reserved, cache entries noted as being written (so that the same prefix goes
-// there too), pins set.
-void wp_router_begin(struct wp_router *router, const struct wp_plan_request *request,
+// there too), pins set. The request's snapshot and prompt live until end. False, and nothing has
+// begun, only if request->max_wait_ms is not 0 and another request began to write the same prefix
+// since the plan: plan again.
+bool wp_router_begin(struct wp_router *router, const struct wp_plan_request *request,
                      const struct wp_candidate *candidate, struct wp_attempt *out);
 // The response has begun: the entries are readable now, with their TTL from begun_ns.
 void wp_router_started(struct wp_router *router, struct wp_attempt *attempt, uint64_t now_ns);
@@ -118,6 +160,20 @@ struct wp_outcome_detail {
 void wp_router_end(struct wp_router *router, struct wp_attempt *attempt,
                    const struct wp_outcome_detail *detail);
 
+// What an answer's headers say about its deployment; 0 or empty where they are silent.
+struct wp_limit_report {
+    uint64_t requests_limit, requests_remaining;
+    uint64_t input_limit, input_remaining;   // tokens, cache reads not counted
+    uint64_t tokens_limit, tokens_remaining; // tokens, the tightest limit in force
+};
+// anthropic-ratelimit-*: the price on headroom follows the provider's own count.
+void wp_router_report_limits(struct wp_router *router, const struct wp_attempt *attempt,
+                             const struct wp_limit_report *report, uint64_t now_ns);
+// anthropic-workspace-id names the scope of the cache: deployments that answer with the same one
+// share a cache domain from now on, unless the configuration names theirs.
+void wp_router_learn_scope(struct wp_router *router, const struct wp_attempt *attempt,
+                           wp_view scope);
+
 // For /health, metrics and the console.
 struct wp_deployment_status {
     wp_view id; // of the snapshot given
@@ -129,9 +185,20 @@ struct wp_deployment_status {
     uint64_t predicted_read, actual_read, actual_write, actual_uncached; // token sums
     double latency_ms; // moving average to first byte
     uint64_t minute_requests, minute_tokens;
+    double hit_odds;    // how often a believed entry was there, recent predictions; 1: none
+    double token_scale; // measured per estimated token
+    struct wp_hash128 cache_domain; // equal where the cache is shared; zero for wildcards
 };
 void wp_router_status(struct wp_router *router, const struct wp_deployment_config *deployment,
                       uint64_t now_ns, struct wp_deployment_status *out);
+struct wp_router_totals {
+    uint64_t plans;
+    uint64_t entries, entry_bytes; // of the cache model
+    uint64_t domains;
+    uint64_t waits, waits_refused; // single flight: queued; begun too late to be the leader
+    uint32_t waiting;              // now
+};
+void wp_router_totals(struct wp_router *router, struct wp_router_totals *out);
 // Seed of the prefix hashes (32 bytes), so that replicas can agree.
 const struct wp_hash_key *wp_router_hash_key(const struct wp_router *router);
 // Drops expired entries; called now and then by one worker.

@@ -1,0 +1,118 @@
+// Single flight: of several requests that would write the same cold prefix into one cache, the
+// first writes and the others wait for its first event. There is no queue to lead: whoever begins
+// first after the leader's end is the next leader, and wp_router_begin turns the late ones back.
+#include "route/private.h"
+
+static const double DOLLARS_PER_SECOND = 0.005; // what a second of waiting is worth
+static const double DEFAULT_INPUT = 3e-6;       // USD per token where no price is known
+static const uint64_t USUAL_LATENCY_NS = 1500000000u, HUNG_NS = 30000000000u;
+
+static double saving(const struct wp_rates *rates, uint32_t tokens)
+{
+    return wp_cost_write_saving(rates, tokens) * (rates->known ? 1 : DEFAULT_INPUT);
+}
+
+// How much longer the leader's first event will probably take.
+static uint64_t expected_wait_ns(const struct wp_lane *lane)
+{
+    uint64_t usual = lane->state != NULL && lane->state->latency_ns > 0
+                         ? (uint64_t)lane->state->latency_ns
+                         : USUAL_LATENCY_NS;
+    uint64_t elapsed = lane->sighting.pending_age_ns;
+    return elapsed < usual ? usual - elapsed : usual / 4;
+}
+
+bool wp_flight_advise(const struct wp_plan_request *request, const struct wp_lane *lane,
+                      struct wp_plan *plan)
+{
+    const struct wp_forecast *f = &lane->forecast;
+    if (request->max_wait_ms == 0 || !f->pending || f->read <= f->ready ||
+        lane->sighting.pending_age_ns > HUNG_NS)
+        return false;
+    double worth_ms = saving(&lane->rates, f->read - f->ready) / DOLLARS_PER_SECOND * 1000;
+    uint32_t most = worth_ms < request->max_wait_ms ? (uint32_t)worth_ms : request->max_wait_ms;
+    if (most == 0 || expected_wait_ns(lane) / 1000000 > most)
+        return false;
+    if (plan == NULL)
+        return true;
+    plan->wait.advised = true;
+    plan->wait.at_most_ms = most;
+    plan->wait.tokens = f->read - f->ready;
+    plan->wait.prefix = request->prompt->blocks[f->block - 1].prefix;
+    plan->wait.domain = lane->domain->key;
+    return true;
+}
+
+static struct wp_list *bucket(struct wp_router *router, struct wp_hash128 prefix)
+{
+    return &router->waiters[(prefix.low ^ prefix.high) % WP_WAIT_BUCKETS];
+}
+
+static bool is_pending(const struct wp_router *router, const struct wp_plan *plan)
+{
+    const struct wp_domain *domain = wp_model_domain(&router->model, plan->wait.domain);
+    if (domain == NULL)
+        return false;
+    uint32_t id = wp_table_find(&router->model.table, plan->wait.prefix, domain->owner);
+    if (id == WP_ENTRY_NONE)
+        return false;
+    const struct wp_entry *entry = wp_table_at(&router->model.table, id);
+    return entry->writers > 0 && (entry->flags & WP_ENTRY_READABLE) == 0;
+}
+
+bool wp_router_wait(struct wp_router *router, const struct wp_plan *plan, struct wp_waiter *waiter)
+{
+    WP_CHECK_MAGIC(router, WP_ROUTER_MAGIC);
+    WP_CHECK(!waiter->waiting && waiter->wake != NULL);
+    pthread_mutex_lock(&router->lock);
+    bool pending = plan->wait.advised && is_pending(router, plan);
+    if (pending) {
+        waiter->prefix = plan->wait.prefix;
+        waiter->domain = plan->wait.domain;
+        waiter->waiting = true;
+        wp_list_init(&waiter->link);
+        wp_list_append(bucket(router, waiter->prefix), &waiter->link);
+        router->totals.waits++;
+        router->totals.waiting++;
+    }
+    pthread_mutex_unlock(&router->lock);
+    return pending;
+}
+
+static void leave(struct wp_router *router, struct wp_waiter *waiter)
+{
+    wp_list_unlink(&waiter->link);
+    waiter->waiting = false;
+    router->totals.waiting--;
+}
+
+void wp_router_wait_cancel(struct wp_router *router, struct wp_waiter *waiter)
+{
+    WP_CHECK_MAGIC(router, WP_ROUTER_MAGIC);
+    pthread_mutex_lock(&router->lock);
+    if (waiter->waiting)
+        leave(router, waiter);
+    pthread_mutex_unlock(&router->lock);
+}
+
+static void wake_prefix(struct wp_router *router, struct wp_hash128 prefix,
+                        struct wp_hash128 domain)
+{
+    struct wp_list *head = bucket(router, prefix);
+    WP_LIST_FOREACH(node, head)
+    {
+        struct wp_waiter *waiter = WP_CONTAINER_OF(node, struct wp_waiter, link);
+        if (!wp_hash128_eq(waiter->prefix, prefix) || !wp_hash128_eq(waiter->domain, domain))
+            continue;
+        leave(router, waiter);
+        waiter->wake(waiter->arg);
+    }
+}
+
+void wp_flight_wake(struct wp_router *router, const struct wp_trace *trace)
+{
+    if (router->totals.waiting == 0)
+        return;
+    for (uint32_t i = 0; i < trace->written_count; i++)
+        wake_prefix(router, trace->prompt->blocks[trace->written[i]].prefix, trace->domain->key);
+}

@@ -1,0 +1,157 @@
+#include "route/limits.h"
+
+static const uint64_t MINUTE_NS = 60000000000u;
+static const double NS_PER_MINUTE = 60e9;
+
+// cache.md 1.1 to 1.3: Anthropic counts what is not read from the cache; Bedrock's runtime
+// reserves the whole prompt and max_tokens, its mantle endpoint the unread part and max_tokens;
+// OpenAI counts the whole prompt.
+void wp_limits_need(enum wp_platform platform, const struct wp_forecast *forecast,
+                    uint64_t max_tokens, struct wp_need *out)
+{
+    *out = (struct wp_need){0};
+    if (forecast == NULL)
+        return;
+    uint64_t total = forecast->total, unread = total - forecast->read;
+    *out = (struct wp_need){.requests = 1, .tokens = total, .input = unread};
+    switch (platform) {
+    case WP_PLATFORM_BEDROCK:
+        out->tokens = total + max_tokens;
+        break;
+    case WP_PLATFORM_BEDROCK_MANTLE:
+        out->tokens = unread + max_tokens;
+        out->input = unread + max_tokens;
+        break;
+    case WP_PLATFORM_OPENAI:
+        out->input = total;
+        break;
+    default:
+        break;
+    }
+}
+
+static void narrow(struct wp_admission *out, double headroom)
+{
+    headroom = headroom < 0 ? 0 : headroom;
+    if (headroom < out->headroom)
+        out->headroom = headroom;
+}
+
+static void fill_up(struct wp_admission *out, int64_t wait_ms)
+{
+    if (!out->full || wait_ms > out->wait_ms)
+        out->wait_ms = wait_ms;
+    out->full = true;
+    out->headroom = 0;
+}
+
+static void check_window(const struct wp_window *window, uint64_t limit, uint64_t need,
+                         uint64_t now_ns, struct wp_admission *out)
+{
+    if (limit == 0 || need == 0)
+        return;
+    uint64_t used = (uint64_t)wp_window_sum(window, now_ns);
+    // A request beyond the whole limit goes when nothing else does: it could never go otherwise.
+    if (used > 0 && used + need > limit) {
+        int64_t target = need >= limit ? 0 : (int64_t)(limit - need);
+        fill_up(out, (int64_t)(wp_window_wait(window, now_ns, target) / 1000000) + 1);
+        return;
+    }
+    narrow(out, 1 - (double)(used + need) / (double)limit);
+}
+
+// Buckets refill continuously, so what was reported grows with time. Only a price, never a bar:
+// the report may be stale, and the provider refuses by itself.
+static void check_report(const struct wp_reported *report, uint64_t need, uint64_t now_ns,
+                         struct wp_admission *out)
+{
+    if (report->limit == 0 || now_ns < report->at_ns || now_ns - report->at_ns > MINUTE_NS)
+        return;
+    double limit = (double)report->limit;
+    double left =
+        (double)report->remaining + limit * (double)(now_ns - report->at_ns) / NS_PER_MINUTE;
+    left = left > limit ? limit : left;
+    narrow(out, (left - (double)need) / limit);
+}
+
+static void check_parallel(const struct wp_deployment_state *state,
+                           const struct wp_deployment_config *deployment,
+                           const struct wp_router_settings *settings, struct wp_admission *out)
+{
+    uint32_t most = deployment->max_parallel_requests;
+    if (most == 0)
+        most = settings->default_max_parallel_requests;
+    if (most == 0)
+        return;
+    if (state->in_flight >= most)
+        fill_up(out, state->latency_ns > 0 ? (int64_t)(state->latency_ns / 1e6) + 1 : 1000);
+    else
+        narrow(out, 1 - ((double)state->in_flight + 1) / (double)most);
+}
+
+void wp_limits_check(const struct wp_deployment_state *state,
+                     const struct wp_deployment_config *deployment,
+                     const struct wp_router_settings *settings, const struct wp_need *need,
+                     uint64_t now_ns, struct wp_admission *out)
+{
+    *out = (struct wp_admission){.wait_ms = -1, .headroom = 1};
+    const struct wp_rate *rate = state->rate;
+    check_parallel(state, deployment, settings, out);
+    if (rate == NULL)
+        return;
+    check_window(&rate->requests, deployment->rpm, need->requests, now_ns, out);
+    check_window(&rate->tokens, deployment->tpm, need->tokens, now_ns, out);
+    check_window(&rate->input, deployment->itpm, need->input, now_ns, out);
+    check_window(&rate->output, deployment->otpm, need->requests, now_ns, out);
+    check_report(&rate->reported_requests, need->requests, now_ns, out);
+    check_report(&rate->reported_input, need->input, now_ns, out);
+    check_report(&rate->reported_tokens, need->tokens, now_ns, out);
+}
+
+static void spend(struct wp_reported *report, uint64_t amount)
+{
+    if (report->limit > 0)
+        report->remaining -= (int64_t)amount;
+}
+
+void wp_limits_reserve(struct wp_rate *rate, const struct wp_need *need, uint64_t now_ns)
+{
+    wp_window_add(&rate->requests, now_ns, (int64_t)need->requests);
+    wp_window_add(&rate->tokens, now_ns, (int64_t)need->tokens);
+    wp_window_add(&rate->input, now_ns, (int64_t)need->input);
+    spend(&rate->reported_requests, need->requests);
+    spend(&rate->reported_input, need->input);
+    spend(&rate->reported_tokens, need->tokens);
+}
+
+void wp_limits_settle(struct wp_rate *rate, enum wp_platform platform, const struct wp_need *need,
+                      const struct wp_usage *usage, bool served, uint64_t begun_ns, uint64_t now_ns)
+{
+    int64_t tokens = served ? (int64_t)need->tokens : 0;
+    int64_t input = served ? (int64_t)need->input : 0;
+    if (usage != NULL && need->requests > 0) {
+        int64_t total = (int64_t)wp_usage_prompt(usage);
+        int64_t unread = total - (int64_t)usage->cache_read;
+        bool whole = platform == WP_PLATFORM_OPENAI;
+        tokens = platform == WP_PLATFORM_BEDROCK_MANTLE ? unread : total;
+        input = whole ? total : unread;
+        // Output counts when it is made; only the prompt belongs to the start.
+        wp_window_add(&rate->tokens, now_ns, (int64_t)usage->output);
+        wp_window_add(&rate->output, now_ns, (int64_t)usage->output);
+    }
+    wp_window_add(&rate->tokens, begun_ns, tokens - (int64_t)need->tokens);
+    wp_window_add(&rate->input, begun_ns, input - (int64_t)need->input);
+}
+
+static void note(struct wp_reported *report, uint64_t limit, uint64_t remaining, uint64_t now_ns)
+{
+    if (limit > 0)
+        *report = (struct wp_reported){limit, (int64_t)remaining, now_ns};
+}
+
+void wp_limits_report(struct wp_rate *rate, const struct wp_limit_report *report, uint64_t now_ns)
+{
+    note(&rate->reported_requests, report->requests_limit, report->requests_remaining, now_ns);
+    note(&rate->reported_input, report->input_limit, report->input_remaining, now_ns);
+    note(&rate->reported_tokens, report->tokens_limit, report->tokens_remaining, now_ns);
+}

@@ -1,0 +1,343 @@
+// Who goes first. Three cases, by what the caches hold:
+//   the conversation itself is somewhere  → cheapest expected cost, moves priced in;
+//   only a shared head, or nothing        → a new conversation: pins, then the deployments that
+//                                           hold the head and are not busy, by rendezvous;
+//   prompt caching is off, or nothing to cache → pins, then the configured strategy.
+#include "base/random.h"
+#include "route/private.h"
+
+enum { SLACK_REQUESTS = 32, SLACK_MOST = 1000000 };
+static const double BUSY = 1.15;            // times the fair share of the load
+static const double HEADROOM_FULL = 0.4;    // below it new conversations come more rarely
+static const double HEADROOM_LEAST = 0.05;  // below it none come while others have more
+static const double AS_GOOD_AS_BEST = 0.95; // of the longest read
+
+struct order {
+    const struct wp_plan_request *request;
+    struct wp_lane *lanes;
+    uint32_t count;
+    uint32_t tags[WP_PIN_KINDS]; // where the request's pins point; 0: nowhere
+    bool caching;                // this planner is on, and there is something to cache
+    uint64_t subject;            // of rendezvous hashing; 0: none
+};
+
+// Rank of the others once the first is chosen.
+enum ranking { BY_SCORE, BY_RENDEZVOUS, BY_STRATEGY };
+
+// Preparation.
+
+static void fill_keys(struct order *o)
+{
+    struct wp_contender contenders[WP_PLAN_MAX];
+    uint32_t members[WP_PLAN_MAX], found = 0;
+    for (uint32_t i = 0; i < o->count; i++) {
+        const struct wp_lane *lane = &o->lanes[i];
+        if (!lane->usable)
+            continue;
+        members[found] = i;
+        contenders[found] =
+            (struct wp_contender){.deployment = lane->deployment, .price = &lane->model->price};
+        if (lane->state != NULL) {
+            contenders[found].in_flight = lane->state->in_flight;
+            contenders[found].latency_ns = lane->state->latency_ns;
+            if (lane->state->rate != NULL)
+                contenders[found].minute_tokens =
+                    (uint64_t)wp_window_sum(&lane->state->rate->tokens, o->request->now_ns);
+        }
+        found++;
+    }
+    uint64_t draws = o->request->draw != 0 ? o->request->draw : wp_random_u64();
+    wp_weights(contenders, found);
+    wp_strategy_keys(o->request->snapshot->router.strategy, contenders, found, &draws);
+    for (uint32_t i = 0; i < found; i++) {
+        o->lanes[members[i]].weight = contenders[i].weight;
+        o->lanes[members[i]].shuffle = contenders[i].key;
+    }
+}
+
+static bool would_cache(const struct wp_lane *lane)
+{
+    const struct wp_forecast *f = &lane->forecast;
+    return f->read > 0 || f->write_5m > 0 || f->write_1h > 0;
+}
+
+static void fill_subject(struct order *o)
+{
+    const struct wp_plan_request *request = o->request;
+    const struct wp_prompt *prompt = request->prompt;
+    for (uint32_t i = 0; i < o->count && !o->caching; i++)
+        o->caching = prompt != NULL && would_cache(&o->lanes[i]) &&
+                     (request->snapshot->router.pre_call_checks & WP_CHECK_PROMPT_CACHING) != 0;
+    if (request->session_id.len > 0)
+        o->subject = wp_stable_hash(request->session_id);
+    else if (prompt != NULL)
+        o->subject = wp_stable_mix(prompt->first_user.low, prompt->first_user.high);
+}
+
+// Nearly full deployments take part with a smaller weight, so that new conversations leave them
+// by degrees and all gateways agree as long as there is room.
+static void fill_rendezvous(struct order *o)
+{
+    for (uint32_t i = 0; i < o->count; i++) {
+        struct wp_lane *lane = &o->lanes[i];
+        double room = lane->admission.headroom / HEADROOM_FULL;
+        uint64_t name = lane->state == NULL ? i + 1 : lane->state->id_hash;
+        lane->rendezvous = wp_rendezvous(o->subject, name, lane->weight * (room < 1 ? room : 1));
+    }
+}
+
+// A cache pin beats `order`, but only where the conversation itself is: a shared head alone must
+// not hold everybody on a deployment that is meant as a reserve.
+static bool pinned(const struct order *o, const struct wp_lane *lane)
+{
+    return o->caching && lane->forecast.deep && lane->forecast.read > 0;
+}
+
+static void mark_front(struct order *o)
+{
+    int32_t least = INT32_MAX;
+    for (uint32_t i = 0; i < o->count; i++)
+        if (o->lanes[i].usable && o->lanes[i].order < least)
+            least = o->lanes[i].order;
+    for (uint32_t i = 0; i < o->count; i++) {
+        struct wp_lane *lane = &o->lanes[i];
+        if (!lane->usable)
+            continue;
+        lane->front = lane->order == least || pinned(o, lane);
+        lane->tier = lane->front ? 1 : 2;
+        if (!lane->front)
+            lane->reason = WP_REASON_ORDER;
+    }
+}
+
+// Bounded load: nobody takes new conversations while it carries clearly more than its share.
+static void mark_busy(struct order *o)
+{
+    double load = 0, weight = 0;
+    uint32_t tokens = o->request->prompt == NULL ? 0 : o->request->prompt->tokens;
+    double slack = (double)tokens * SLACK_REQUESTS;
+    for (uint32_t i = 0; i < o->count; i++)
+        if (o->lanes[i].front) {
+            load += o->lanes[i].load;
+            weight += o->lanes[i].weight;
+        }
+    for (uint32_t i = 0; i < o->count; i++) {
+        struct wp_lane *lane = &o->lanes[i];
+        double share = weight > 0 ? load * lane->weight / weight : load;
+        lane->busy = lane->load > BUSY * share + (slack < SLACK_MOST ? slack : SLACK_MOST) ||
+                     lane->admission.headroom < HEADROOM_LEAST;
+    }
+}
+
+static struct wp_lane *by_tag(const struct order *o, uint32_t tag)
+{
+    for (uint32_t i = 0; tag != 0 && i < o->count; i++)
+        if (o->lanes[i].front && o->lanes[i].tag == tag)
+            return &o->lanes[i];
+    return NULL;
+}
+
+static void fill_scores(struct order *o)
+{
+    const struct wp_prompt *prompt = o->request->prompt;
+    const struct wp_lane *home = by_tag(o, o->tags[WP_PIN_CONVERSATION]);
+    bool known = true;
+    for (uint32_t i = 0; i < o->count; i++)
+        known = known && o->lanes[i].rates.known;
+    for (uint32_t i = 0; i < o->count; i++) {
+        struct wp_lane *lane = &o->lanes[i];
+        struct wp_rates rates = lane->rates;
+        if (!known) // dollars and relative prices do not compare
+            wp_rates_resolve(
+                &(struct wp_price){
+                    .input = -1, .cache_read = -1, .cache_write_5m = -1, .cache_write_1h = -1},
+                0, &rates);
+        lane->score = wp_cost_expected(&rates, &lane->forecast) +
+                      wp_cost_headroom(&rates, &lane->forecast, lane->admission.headroom);
+        if (home != NULL && prompt != NULL && lane != home &&
+            (lane->domain == NULL || lane->domain != home->domain))
+            lane->score += wp_cost_move(&rates, prompt, lane->forecast.total);
+    }
+}
+
+// Choices. Each returns NULL when it does not apply.
+
+static struct wp_lane *cheapest(const struct order *o)
+{
+    struct wp_lane *best = NULL;
+    for (uint32_t i = 0; i < o->count; i++) {
+        struct wp_lane *lane = &o->lanes[i];
+        if (!lane->front)
+            continue;
+        // Equal to a millionth is equal: deployments that share a cache take turns.
+        double slack = best == NULL ? 0 : best->score * 1e-6;
+        if (best == NULL || lane->score < best->score - slack ||
+            (lane->score <= best->score + slack && lane->shuffle < best->shuffle))
+            best = lane;
+    }
+    return best;
+}
+
+static struct wp_lane *own_cache(const struct order *o)
+{
+    for (uint32_t i = 0; i < o->count; i++)
+        if (o->lanes[i].front && pinned(o, &o->lanes[i]))
+            return cheapest(o);
+    return NULL;
+}
+
+static struct wp_lane *affinity(const struct order *o, enum wp_reason *reason)
+{
+    uint32_t checks = o->request->snapshot->router.pre_call_checks;
+    struct wp_lane *lane = NULL;
+    if ((checks & WP_CHECK_SESSION_AFFINITY) != 0)
+        lane = by_tag(o, o->tags[WP_PIN_SESSION]);
+    *reason = WP_REASON_SESSION;
+    if (lane == NULL && (checks & WP_CHECK_DEPLOYMENT_AFFINITY) != 0) {
+        lane = by_tag(o, o->tags[WP_PIN_CALLER]);
+        *reason = WP_REASON_CALLER;
+    }
+    return lane;
+}
+
+static double believed_read(const struct wp_lane *lane)
+{
+    return (double)lane->forecast.read * (double)lane->forecast.confidence;
+}
+
+// First by rendezvous among the front lanes that pass; `least` tokens must be believed warm.
+static struct wp_lane *first_free(const struct order *o, double least, bool busy_too)
+{
+    struct wp_lane *best = NULL;
+    for (uint32_t i = 0; i < o->count; i++) {
+        struct wp_lane *lane = &o->lanes[i];
+        if (!lane->front || (lane->busy && !busy_too) || believed_read(lane) < least)
+            continue;
+        if (best == NULL || lane->rendezvous < best->rendezvous ||
+            (!(lane->rendezvous > best->rendezvous) && lane->shuffle < best->shuffle))
+            best = lane;
+    }
+    return best;
+}
+
+static struct wp_lane *shared_head(const struct order *o)
+{
+    double most = 0;
+    for (uint32_t i = 0; i < o->count; i++)
+        if (o->lanes[i].front && !o->lanes[i].busy && believed_read(&o->lanes[i]) > most)
+            most = believed_read(&o->lanes[i]);
+    return most > 0 ? first_free(o, most * AS_GOOD_AS_BEST, false) : NULL;
+}
+
+static struct wp_lane *cold(const struct order *o)
+{
+    struct wp_lane *home = by_tag(o, o->tags[WP_PIN_CONVERSATION]);
+    bool bound = home != NULL && o->request->prompt->has_thinking_in_history;
+    if (home != NULL && (!home->busy || bound))
+        return home;
+    struct wp_lane *lane = first_free(o, 0, false);
+    return lane != NULL ? lane : first_free(o, 0, true);
+}
+
+static struct wp_lane *by_strategy(const struct order *o)
+{
+    struct wp_lane *best = NULL;
+    for (uint32_t i = 0; i < o->count; i++)
+        if (o->lanes[i].front && (best == NULL || o->lanes[i].shuffle < best->shuffle))
+            best = &o->lanes[i];
+    return best;
+}
+
+// A new conversation, or one whose entries are gone. The home of a conversation whose thinking
+// is bound to the account goes before a head that is warm elsewhere.
+static struct wp_lane *new_conversation(const struct order *o, enum wp_reason *reason)
+{
+    struct wp_lane *home = by_tag(o, o->tags[WP_PIN_CONVERSATION]);
+    *reason = WP_REASON_SESSION;
+    if (home != NULL && o->request->prompt->has_thinking_in_history)
+        return home;
+    struct wp_lane *lane = shared_head(o);
+    if (lane != NULL)
+        return lane;
+    if (o->subject == 0)
+        *reason = WP_REASON_STRATEGY;
+    return o->subject == 0 ? by_strategy(o) : cold(o);
+}
+
+static struct wp_lane *choose(const struct order *o, enum wp_reason *reason, enum ranking *ranking)
+{
+    *ranking = BY_STRATEGY;
+    *reason = WP_REASON_STRATEGY;
+    struct wp_lane *lane = own_cache(o);
+    if (lane != NULL) {
+        *ranking = BY_SCORE;
+        return lane;
+    }
+    lane = affinity(o, reason);
+    if (o->caching)
+        *ranking = BY_RENDEZVOUS;
+    if (lane != NULL)
+        return lane;
+    if (o->caching)
+        return new_conversation(o, reason);
+    *reason = WP_REASON_STRATEGY;
+    return by_strategy(o);
+}
+
+// Reasons and ranks.
+
+static enum wp_reason final_reason(const struct order *o, const struct wp_lane *lane,
+                                   enum wp_reason chosen_by)
+{
+    if (o->request->group->exact_deployment)
+        return WP_REASON_EXACT;
+    if (o->count == 1)
+        return WP_REASON_ONLY;
+    if (o->caching && lane->forecast.pending)
+        return WP_REASON_CACHE_WRITING;
+    if (o->caching && lane->forecast.read > 0)
+        return WP_REASON_CACHE;
+    return chosen_by;
+}
+
+static void rank_others(struct order *o, enum ranking ranking)
+{
+    for (uint32_t i = 0; i < o->count; i++) {
+        struct wp_lane *lane = &o->lanes[i];
+        lane->rank = ranking == BY_SCORE        ? lane->score
+                     : ranking == BY_RENDEZVOUS ? lane->rendezvous
+                                                : lane->shuffle;
+        if (lane->front && o->caching && lane->forecast.read > 0)
+            lane->reason = lane->forecast.pending ? WP_REASON_CACHE_WRITING : WP_REASON_CACHE;
+    }
+}
+
+static void read_pins(struct wp_router *router, struct order *o)
+{
+    struct wp_pin_keys keys;
+    wp_pin_keys(router, o->request, &keys);
+    for (enum wp_pin_kind kind = 0; kind < WP_PIN_KINDS; kind++)
+        if (keys.used[kind])
+            o->tags[kind] = wp_pins_get(&router->pins, kind, keys.keys[kind], o->request->now_ns);
+}
+
+void wp_lanes_order(struct wp_router *router, const struct wp_plan_request *request,
+                    struct wp_lane *lanes, uint32_t count)
+{
+    struct order o = {.request = request, .lanes = lanes, .count = count};
+    enum wp_reason reason;
+    enum ranking ranking;
+    read_pins(router, &o);
+    fill_keys(&o);
+    fill_subject(&o);
+    fill_rendezvous(&o);
+    mark_front(&o);
+    mark_busy(&o);
+    fill_scores(&o);
+    struct wp_lane *chosen = choose(&o, &reason, &ranking);
+    rank_others(&o, ranking);
+    if (chosen == NULL)
+        return;
+    chosen->tier = 0;
+    chosen->reason = final_reason(&o, chosen, reason);
+}

@@ -1,0 +1,29 @@
+// Where sessions, callers and conversations went last: bounded, forgotten after an idle time.
+// Not thread-safe.
+#ifndef WP_ROUTE_PINS_H
+#define WP_ROUTE_PINS_H
+
+#include "route/table.h"
+
+enum wp_pin_kind {
+    WP_PIN_SESSION,
+    WP_PIN_CALLER,
+    WP_PIN_CONVERSATION,
+    WP_PIN_KINDS,
+};
+
+struct wp_pins {
+    struct wp_table table; // an entry's `tokens` hold the deployment's tag
+};
+
+void wp_pins_init(struct wp_pins *pins);
+void wp_pins_free(struct wp_pins *pins);
+// The deployment's tag (never 0), or 0.
+uint32_t wp_pins_get(const struct wp_pins *pins, enum wp_pin_kind kind, struct wp_hash128 key,
+                     uint64_t now_ns);
+// Sets or renews; without memory the pin is simply not kept.
+void wp_pins_set(struct wp_pins *pins, enum wp_pin_kind kind, struct wp_hash128 key, uint32_t tag,
+                 uint64_t expires_ns);
+void wp_pins_expire(struct wp_pins *pins, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,84 @@
+// What the router's own files share.
+#ifndef WP_ROUTE_PRIVATE_H
+#define WP_ROUTE_PRIVATE_H
+
+#include <pthread.h>
+
+#include "route/cost.h"
+#include "route/deployment.h"
+#include "route/limits.h"
+#include "route/pins.h"
+#include "route/router.h"
+#include "route/strategy.h"
+
+enum { WP_ROUTER_MAGIC = 0x524f5554, WP_WAIT_BUCKETS = 64 };
+
+struct wp_router {
+    uint32_t magic;
+    pthread_mutex_t lock; // guards everything below but hash_key
+    struct wp_hash_key hash_key;
+    struct wp_registry registry;
+    struct wp_model model;
+    struct wp_pins pins;
+    struct wp_list waiters[WP_WAIT_BUCKETS];
+    struct wp_router_totals totals; // only plans, waits, waits_refused, waiting
+};
+
+// One candidate while a plan is made.
+struct wp_lane {
+    const struct wp_deployment_config *deployment;
+    const struct wp_model_info *model;
+    struct wp_deployment_state *state; // NULL: not of the current configuration
+    uint32_t tag;                      // of the deployment in pins; never 0
+    struct wp_domain *domain;
+    const struct wp_cache_rules *rules;
+    struct wp_sighting sighting;
+    struct wp_forecast forecast;
+    struct wp_rates rates;
+    struct wp_need need;
+    struct wp_admission admission;
+    uint64_t cooling_until_ns;
+    enum wp_reason reason;
+    bool usable;
+    bool front;     // competes for the first place: lowest order, or its cache holds the prompt
+    bool busy;      // carries clearly more than its share of the load
+    double load;    // prompt tokens of the last minutes
+    double weight;  // of the configuration; >= 0
+    double shuffle; // the strategy's key: smallest first
+    double rendezvous;
+    double score;  // USD (or relative) that this choice costs
+    uint32_t tier; // 0 chosen, 1 front, 2 behind, 3 skipped
+    double rank;   // inside its tier
+    int32_t order;
+};
+
+// The pins of a request; zero keys are absent.
+struct wp_pin_keys {
+    struct wp_hash128 keys[WP_PIN_KINDS];
+    bool used[WP_PIN_KINDS];
+};
+void wp_pin_keys(const struct wp_router *router, const struct wp_plan_request *request,
+                 struct wp_pin_keys *out);
+uint32_t wp_pin_tag(const struct wp_deployment_state *state);
+
+// lane.c: what is known of each candidate.
+// The lane of one candidate, up to its forecast.
+void wp_lane_open(struct wp_router *router, const struct wp_plan_request *request, uint32_t index,
+                  struct wp_lane *lane);
+// Sightings and forecasts of all lanes.
+void wp_lanes_forecast(struct wp_router *router, const struct wp_plan_request *request,
+                       struct wp_lane *lanes, uint32_t count);
+// Costs, limits and whether it is usable.
+void wp_lane_judge(const struct wp_plan_request *request, uint32_t index, struct wp_lane *lane);
+
+// order.c: who goes first. Fills tier, rank and reason of the usable lanes.
+void wp_lanes_order(struct wp_router *router, const struct wp_plan_request *request,
+                    struct wp_lane *lanes, uint32_t count);
+
+// flight.c: single flight. Fills plan->wait for the first lane; true if waiting is advised.
+bool wp_flight_advise(const struct wp_plan_request *request, const struct wp_lane *lane,
+                      struct wp_plan *plan);
+// Wakes those who wait for what the trace writes.
+void wp_flight_wake(struct wp_router *router, const struct wp_trace *trace);
+
+#endif
