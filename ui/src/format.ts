@@ -71,6 +71,10 @@ export function clock(ms: number, millis = true): string {
 const dayFormat = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' })
 export const day = (ms: number): string => (Number.isFinite(ms) ? dayFormat.format(ms) : '–')
 
+export function today(ms: number): boolean {
+  return new Date(ms).toDateString() === new Date().toDateString()
+}
+
 const fullFormat = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'long' })
 export const full = (ms: number): string => (Number.isFinite(ms) ? fullFormat.format(ms) : '–')
 

@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact'
 import { computed } from '@preact/signals'
 import type { Row } from '../api'
 import type { Sort } from '../filter'
-import { client, clock, compact, count, day, duration, full, money, shortId, shortModel, toMs } from '../format'
+import { client, clock, compact, count, day, duration, full, money, shortId, shortModel, today, toMs } from '../format'
 import { ModelId, StatusBadge } from '../parts/chip'
 import { stored } from '../stored'
 import { failed } from '../usage'
@@ -20,10 +20,6 @@ export interface Column {
   sort?: Sort
   optional?: boolean // not shown until chosen
   cell: (row: Row) => ComponentChildren
-}
-
-function today(ms: number): boolean {
-  return new Date(ms).toDateString() === new Date().toDateString()
 }
 
 function Time({ row }: { row: Row }) {
@@ -69,31 +65,31 @@ const tokens = (value: number) => (value > 0 ? count(value) : <span class="faint
 const cost = (value: number) => (value === 0 ? <span class="faint">$0</span> : money(value))
 
 export const COLUMNS: Column[] = [
-  { id: 'time', label: 'Time', width: 116, sort: 'startTime', cell: (row) => <Time row={row} /> },
+  { id: 'time', label: 'Time', width: 96, grow: 0.5, sort: 'startTime', cell: (row) => <Time row={row} /> },
   {
     id: 'status',
     label: 'Status',
-    width: 62,
+    width: 54,
     cell: (row) => <StatusBadge failed={failed(row)} code={row.http_status} text={row.error_message} />,
   },
-  { id: 'model', label: 'Model', width: 150, grow: 3, sort: 'model', cell: (row) => <Model row={row} /> },
-  { id: 'model_id', label: 'Model ID', title: 'The deployment that answered', width: 122, cell: (row) => <ModelId id={row.model_id} /> },
-  { id: 'session', label: 'Session', width: 86, cell: (row) => <Session row={row} /> },
+  { id: 'model', label: 'Model', width: 136, grow: 4, sort: 'model', cell: (row) => <Model row={row} /> },
+  { id: 'model_id', label: 'Model ID', title: 'The deployment that answered', width: 116, cell: (row) => <ModelId id={row.model_id} /> },
+  { id: 'session', label: 'Session', width: 70, cell: (row) => <Session row={row} /> },
   {
     id: 'prompt',
     label: 'Tokens in',
     title: 'Uncached, cache read and cache creation together',
-    width: 82,
+    width: 66,
     grow: 1,
     number: true,
     cell: (row) => tokens(row.prompt_tokens),
   },
-  { id: 'completion', label: 'Out', title: 'Tokens out', width: 62, grow: 1, number: true, cell: (row) => tokens(row.completion_tokens) },
+  { id: 'completion', label: 'Out', title: 'Tokens out', width: 48, grow: 1, number: true, cell: (row) => tokens(row.completion_tokens) },
   {
     id: 'cache_read',
     label: 'Cache read',
     title: 'Tokens read from the prompt cache, and their share of the prompt',
-    width: 122,
+    width: 108,
     grow: 1,
     number: true,
     sort: 'cache_read_input_tokens',
@@ -103,14 +99,14 @@ export const COLUMNS: Column[] = [
     id: 'cache_creation',
     label: 'Cache creation',
     title: 'Tokens written to the prompt cache',
-    width: 104,
+    width: 98,
     grow: 1,
     number: true,
     cell: (row) => tokens(row.cache_creation_input_tokens),
   },
-  { id: 'cost', label: 'Cost', width: 82, grow: 1, number: true, sort: 'spend', cell: (row) => cost(row.spend) },
-  { id: 'ttft', label: 'TTFT', title: 'Time to first token', width: 74, grow: 1, number: true, sort: 'ttft_ms', cell: (row) => (row.ttft_ms > 0 ? duration(row.ttft_ms) : <span class="faint">–</span>) },
-  { id: 'duration', label: 'Duration', width: 84, grow: 1, number: true, sort: 'request_duration_ms', cell: (row) => duration(row.request_duration_ms) },
+  { id: 'cost', label: 'Cost', width: 66, grow: 1, number: true, sort: 'spend', cell: (row) => cost(row.spend) },
+  { id: 'ttft', label: 'TTFT', title: 'Time to first token', width: 60, grow: 1, number: true, sort: 'ttft_ms', cell: (row) => (row.ttft_ms > 0 ? duration(row.ttft_ms) : <span class="faint">–</span>) },
+  { id: 'duration', label: 'Duration', width: 66, grow: 1, number: true, sort: 'request_duration_ms', cell: (row) => duration(row.request_duration_ms) },
   { id: 'saved', label: 'Saved', title: 'Against the same request without a cache', width: 84, number: true, optional: true, cell: (row) => cost(row.saved) },
   { id: 'total', label: 'Total tokens', width: 98, number: true, sort: 'total_tokens', optional: true, cell: (row) => tokens(row.total_tokens) },
   { id: 'predicted', label: 'Predicted read', width: 108, number: true, optional: true, cell: (row) => tokens(row.predicted_cache_read_tokens) },
@@ -141,6 +137,16 @@ export const template = computed(() =>
     .map((column) => (column.grow ? `minmax(${column.width}px, ${column.grow}fr)` : `${column.width}px`))
     .join(' '),
 )
+
+const GAP_PX = 12
+const EDGE_PX = 28
+
+// Below this the table scrolls sideways. Left to itself, a grid would stretch every growing column
+// by the widest one's measure.
+export const tableWidth = computed(() => {
+  const columns = visibleColumns.value
+  return columns.reduce((sum, column) => sum + column.width, 0) + GAP_PX * (columns.length - 1) + EDGE_PX
+})
 
 export function toggleColumn(id: string): void {
   shown.value = shown.value.includes(id) ? shown.value.filter((other) => other !== id) : [...shown.value, id]

@@ -4,7 +4,7 @@ import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import type { Bucket, Summary } from '../api'
 import { startOf } from '../filter'
-import { clock, count, day } from '../format'
+import { clock, compact, count, day } from '../format'
 import { dark } from '../parts/media'
 import { theme } from '../theme'
 import { filter, setWindow, summary } from './state'
@@ -46,7 +46,32 @@ export function seriesOf(buckets: Bucket[], start: number | null, end: number): 
   return { width, min: base / 1000, max: (base + slots * width) / 1000, data }
 }
 
-const color = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
+// A canvas needs colours without var() and light-dark(): an element is asked what they come to.
+const probe = document.createElement('i')
+probe.hidden = true
+document.body.append(probe)
+function color(name: string): string {
+  probe.style.color = `var(${name})`
+  return getComputedStyle(probe).color
+}
+
+const DAY_S = 86_400
+
+// Clock times, and the date where a day begins.
+function timeLabels(splits: number[]): string[] {
+  const step = (splits[1] ?? 0) - (splits[0] ?? 0)
+  return splits.map((at) => {
+    const text = clock(at * 1000, false)
+    if (step >= DAY_S || text === '00:00:00') return day(at * 1000)
+    return step < 60 ? text : text.slice(0, 5)
+  })
+}
+
+// Nothing, half and all: three lines are enough to read a bar by.
+function countSplits(max: number): number[] {
+  const top = Math.ceil(max)
+  return top < 2 ? [0, top] : [0, Math.round(top / 2), top]
+}
 
 function options(width: number, shown: { current: Series }, tip: (index: number | null, left: number) => void): uPlot.Options {
   const bars = uPlot.paths.bars?.({ align: 1, size: [0.86, 48, 1], radius: 0.12 })
@@ -55,8 +80,14 @@ function options(width: number, shown: { current: Series }, tip: (index: number 
     font: '11px system-ui, sans-serif',
     ticks: { show: false },
     ...(side === 'x'
-      ? { grid: { show: false }, size: 22, gap: 4 }
-      : { grid: { stroke: () => color('--line-soft'), width: 1 }, size: 38, gap: 6, splits: (_u, _i, _min, max) => [0, Math.ceil(max / 2), Math.ceil(max)].filter((v, i, all) => all.indexOf(v) === i), values: (_u, splits) => splits.map((value) => (value >= 1000 ? `${+(value / 1000).toFixed(1)}K` : String(value))) }),
+      ? { grid: { show: false }, size: 22, gap: 5, space: 64, values: (_u, splits) => timeLabels(splits) }
+      : {
+          grid: { stroke: () => color('--line-soft'), width: 1 },
+          size: 38,
+          gap: 6,
+          splits: (_u, _axis, _min, max) => countSplits(max),
+          values: (_u, splits) => splits.map((value) => compact(value)),
+        }),
   })
   return {
     width,

@@ -3,12 +3,12 @@
 import { useComputed, useSignal } from '@preact/signals'
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import type { Row } from '../api'
-import { clock, compact, count, day, duration, money, percent, shortModel, toMs } from '../format'
+import { clock, compact, day, duration, money, percent, shortModel, today, toMs } from '../format'
 import { ModelId, StatusBadge } from '../parts/chip'
 import { Icon } from '../parts/icons'
 import { narrow } from '../parts/media'
 import { failed } from '../usage'
-import { template, visibleColumns, type Column } from './columns'
+import { tableWidth, template, visibleColumns, type Column } from './columns'
 import { activeId, filter, hovering, open, openId, rows, scrolled, sortBy } from './state'
 
 const ROW_PX = 33
@@ -94,7 +94,8 @@ function Card({ row }: { row: Row }) {
       </div>
       <div class="muted">
         <time>
-          {day(ms)} {clock(ms, false)}
+          {today(ms) ? '' : `${day(ms)} `}
+          {clock(ms, false)}
         </time>
         <span title="Tokens in and out">
           {compact(row.prompt_tokens)} → {compact(row.completion_tokens)}
@@ -220,7 +221,7 @@ export function Table() {
       aria-busy={rows.loading.value}
       {...(active >= from && active < to ? { 'aria-activedescendant': `row-${active}` } : {})}
       data-narrow={narrow.value}
-      style={{ '--template': template.value, '--row': `${rowPx}px` }}
+      style={{ '--template': template.value, '--table': `${tableWidth.value}px` }}
       onScroll={(event) => {
         top.value = event.currentTarget.scrollTop
         scrolled.value = event.currentTarget.scrollTop > rowPx
@@ -237,7 +238,3 @@ export function Table() {
   )
 }
 
-export function shownCount(): string {
-  void rows.version.value
-  return rows.capped ? `${count(rows.length)}+` : count(rows.length)
-}

@@ -9,7 +9,7 @@ import { Histogram } from '../logs/histogram'
 import { onKey } from '../logs/keys'
 import { facetsOpen, openId, rows, startLogs } from '../logs/state'
 import { Strip } from '../logs/strip'
-import { showIndex, shownCount, Table } from '../logs/table'
+import { showIndex, Table } from '../logs/table'
 import { Chosen, ColumnChooser, FacetToggle, LiveToggle, Refresh, SearchBox, TimeSelect } from '../logs/toolbar'
 
 function NewRows() {
@@ -42,9 +42,6 @@ function Main() {
         <TimeSelect />
         <FacetToggle />
         <span class="spacer" />
-        <span class="shown" aria-live="off">
-          {shownCount()} requests
-        </span>
         <LiveToggle />
         <Refresh />
         <ColumnChooser />

@@ -115,7 +115,7 @@ function Line({ entry }: { entry: Deployment }) {
           {count(entry.requests)}
         </a>
       </td>
-      <td data-label="Failed" class={failures > 0 ? 'number bad' : 'number'}>
+      <td data-label="Failed" class={failures > 0.05 ? 'number bad' : 'number'}>
         {entry.requests > 0 ? percent(failures) : '–'}
       </td>
       <td data-label="First byte" class="number">
@@ -161,6 +161,11 @@ function Group({ name, list }: { name: string; list: Deployment[] }) {
       </header>
       <div class="scroll-x" tabIndex={0} role="region" aria-labelledby={id}>
         <table class="deployments">
+          <colgroup>
+            {HEADS.map(([label]) => (
+              <col key={label} />
+            ))}
+          </colgroup>
           <thead>
             <tr>
               {HEADS.map(([label, title, number]) => (
