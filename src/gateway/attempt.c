@@ -380,8 +380,7 @@ static void start_attempt(struct wp_exchange *x)
     wp_buf_clear(&x->hold);
     wp_buf_clear(&x->upstream_error_body);
     wp_exchange_set(x, WP_EXCHANGE_CREDENTIALS);
-    wp_router_begin(x->gateway->router, &x->plan_request, candidate, &x->attempt);
-    x->attempt_open = true;
+    x->attempt_open = wp_router_begin(x->gateway->router, &x->plan_request, candidate, &x->attempt);
     x->decision_json = wp_exchange_decision(x);
     x->upstream_model = wp_resolved_upstream_model(x->arena, &x->group, candidate->deployment);
     current_try(x)->upstream_model = x->upstream_model;
@@ -554,6 +553,7 @@ static void on_head(void *state, int status, const struct wp_headers *headers)
     note_timing(x);
     wp_exchange_set(x, WP_EXCHANGE_RELAY);
     x->upstream_headers = *headers;
+    x->upstream_request_id = wp_arena_copy(x->arena, wp_headers_get(headers, "request-id"));
     if (status >= 200 && status < 300)
         begin_answer(x, headers);
 }

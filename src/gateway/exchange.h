@@ -91,7 +91,8 @@ struct wp_exchange {
     struct wp_call *call;
     struct wp_answer *answer;
     struct wp_answer_options answer_options;
-    struct wp_headers upstream_headers;
+    struct wp_headers upstream_headers; // live as long as the call
+    wp_view upstream_request_id;
     int upstream_status;
     struct wp_buf upstream_error_body;
     bool response_begun; // the router knows that the entries are readable

@@ -162,10 +162,9 @@ static enum wp_err whole_headers(struct wp_exchange *x, int64_t retry_after_ms, 
 }
 
 static void send_whole(struct wp_exchange *x, int status, wp_view body, int64_t retry_after_ms,
-                       bool never_retry, const struct wp_headers *upstream)
+                       bool never_retry, wp_view id)
 {
     struct wp_headers headers;
-    wp_view id = upstream == NULL ? (wp_view){NULL, 0} : wp_headers_get(upstream, "request-id");
     enum wp_err err = whole_headers(x, retry_after_ms, never_retry, &headers);
     if (err == WP_OK)
         err = wp_headers_add(&headers, WP_VIEW("request-id"),
@@ -207,7 +206,7 @@ void wp_exchange_fail(struct wp_exchange *x, enum wp_err err, wp_view message,
     } else if (!x->ended) {
         wp_view body =
             wp_anthropic_error_body(x->arena, info->type, message, wp_view_of(x->front->call_id));
-        send_whole(x, info->status, body, retry_after_ms, false, NULL);
+        send_whole(x, info->status, body, retry_after_ms, false, (wp_view){NULL, 0});
     }
     wp_exchange_record(x);
 }
@@ -232,7 +231,7 @@ static bool answer_with_estimate(struct wp_exchange *x)
     wp_view body = wp_arena_printf(x->arena, "{\"input_tokens\":%u}", x->prompt.tokens);
     x->err = WP_OK;
     x->estimated = true;
-    send_whole(x, 200, body, -1, false, NULL);
+    send_whole(x, 200, body, -1, false, (wp_view){NULL, 0});
     wp_exchange_record(x);
     return true;
 }
@@ -253,6 +252,6 @@ void wp_exchange_fail_upstream(struct wp_exchange *x)
         send_error_event(x, error->type, error->message);
     else if (!x->ended)
         send_whole(x, error->status, error->body, client_retry_after(error), error->spend_cap,
-                   x->upstream_status != 0 ? &x->upstream_headers : NULL);
+                   x->upstream_request_id);
     wp_exchange_record(x);
 }

@@ -260,7 +260,7 @@ static void log_call(struct call *call)
         account->log_capacity = capacity;
     }
     call->log_index = account->log_count++;
-    struct sim_logged *row = logged(call);
+    struct sim_logged *row = &account->log[call->log_index];
     *row = (struct sim_logged){.number = ++call->sim->numbers, .body_len = call->body.len};
     row->stream = call->endpoint == END_INVOKE_STREAM;
     copy_text(row->path, sizeof(row->path), call->head->target);
@@ -524,9 +524,10 @@ static void serve_inference(struct call *call)
         send_error(call, status, message, NULL, NULL);
         return;
     }
-    if (logged(call) != NULL) {
-        copy_text(logged(call)->model, sizeof(logged(call)->model), call->parsed.model);
-        logged(call)->stream = call->parsed.stream || call->endpoint == END_INVOKE_STREAM;
+    struct sim_logged *row = logged(call);
+    if (row != NULL) {
+        copy_text(row->model, sizeof(row->model), call->parsed.model);
+        row->stream = call->parsed.stream || call->endpoint == END_INVOKE_STREAM;
     }
     sim_cache_request(&call->account->cache, call->parsed.model,
                       sim_minimum_tokens(call->platform, call->parsed.model), &call->parsed.prompt,

@@ -59,6 +59,7 @@ static void test_target(void **state)
         bench.deployment.model_id = wp_view_of(rows[i].model_id);
         bench.deployment.aws.runtime_endpoint = wp_view_of(rows[i].endpoint);
         bench.input.region = wp_view_of(rows[i].region);
+        bench.input.client_query = WP_VIEW("beta=true"); // Anthropic's own: not sent
         bench_build(&bench, rows[i].stream ? "{\"model\":\"m\"," MESSAGES ",\"stream\":true}"
                                            : "{\"model\":\"m\"," MESSAGES "}");
         assert_view(bench.out.host, rows[i].host);
