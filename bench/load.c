@@ -27,8 +27,8 @@ struct connection {
     char head[HEAD_MAX];
     size_t head_len;
     bool in_body, chunked, first_byte;
-    size_t left;             // of a Content-Length body
-    char tail[8];            // last bytes of a chunked body
+    size_t left;  // of a Content-Length body
+    char tail[8]; // last bytes of a chunked body
     uint64_t started, first;
     bool busy;
 };

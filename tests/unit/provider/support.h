@@ -24,7 +24,7 @@ struct bench {
 
 static inline struct wp_provider_tables *bench_tables(void)
 {
-    size_t len;
+    size_t len = 0;
     char error[256] = "";
     char *text = test_read_file(WP_SOURCE_DIR "/data/betas.json", &len);
     struct wp_provider_tables *tables =
