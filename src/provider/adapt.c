@@ -264,7 +264,6 @@ static void drop_lonely_betas(struct adapt *adapt)
 }
 
 // --- top-level fields
-// -----------------------------------------------------------------------------
 
 static void take_replacement(struct adapt *adapt, const struct wp_rule *rule, wp_view value)
 {
@@ -390,7 +389,6 @@ static void adapt_fields(struct adapt *adapt)
 }
 
 // --- tools
-// ----------------------------------------------------------------------------------------
 
 static enum wp_err refuse_tool(struct adapt *adapt, wp_view type)
 {
@@ -442,7 +440,6 @@ static enum wp_err adapt_tools(struct adapt *adapt)
 }
 
 // --- cache markers
-// ----------------------------------------------------------------------------------
 
 static bool is_dropped_block(const struct adapt *adapt, const struct wp_request_block *block)
 {
@@ -520,7 +517,6 @@ static void add_breakpoint(struct adapt *adapt)
 }
 
 // --- what the model lacks
-// ---------------------------------------------------------------------------
 
 // A client takes an unknown name for a current model (claude-code.md 9): thinking of the wrong
 // type becomes the other one, or goes.
@@ -629,7 +625,6 @@ static void inline_schema(struct adapt *adapt)
 }
 
 // --- all of it
-// --------------------------------------------------------------------------------------
 
 enum wp_err wp_build_adapt(struct wp_build *build, const struct wp_provider_ops *ops)
 {

@@ -30,7 +30,6 @@ void wp_answer_fail_envelope(struct wp_answer_core *core, wp_view envelope)
 }
 
 // --- form
-// -------------------------------------------------------------------------------------------
 
 static bool is_media_type(const struct wp_headers *headers, const char *wanted)
 {
@@ -62,7 +61,6 @@ static const struct wp_answer_ops *form_of(const struct wp_answer_options *optio
 }
 
 // --- life
-// -------------------------------------------------------------------------------------------
 
 static void release(void *arg)
 {
@@ -129,7 +127,6 @@ void wp_answer_finish(struct wp_answer *answer, wp_answer_write write, void *arg
 }
 
 // --- headers
-// ----------------------------------------------------------------------------------------
 
 // The deployment's limits and account are the operator's business; the client is told its own.
 static bool is_shown(wp_view name)

@@ -6,7 +6,6 @@
 #include <string.h>
 
 // --- writing
-// ----------------------------------------------------------------------------------------
 
 static void put(struct wp_answer_core *core, wp_view bytes)
 {
@@ -73,7 +72,6 @@ static void put_event(struct wp_answer_core *core, wp_view name, wp_view data, w
 }
 
 // --- reading
-// ----------------------------------------------------------------------------------------
 
 // Value of a member of the object `json`; empty if there is none.
 static wp_view member(wp_view json, const char *name)
@@ -124,7 +122,6 @@ static wp_view keep_string(struct wp_answer_core *core, wp_view value)
 }
 
 // --- events
-// -----------------------------------------------------------------------------------------
 
 static void on_message_start(struct wp_answer_core *core, wp_view name, wp_view data, wp_view raw)
 {
@@ -159,14 +156,19 @@ static void on_message_delta(struct wp_answer_core *core, wp_view data)
 }
 
 // {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"…"}}: what lies
-// between the second member's first quote and the closing "}} is text that the model wrote.
-// Signatures are not.
+// between the first quote of the value behind "type" and the closing "}} is text that the model
+// wrote. Signatures are not.
 static size_t delta_bytes(wp_view data)
 {
-    size_t delta = wp_view_find(data, WP_VIEW("_delta\",\""));
+    wp_view opening = WP_VIEW("\"delta\":{\"type\":\"");
+    size_t delta = wp_view_find(data, opening);
     if (delta == WP_NOT_FOUND)
         return data.len;
-    wp_view rest = wp_view_skip(data, delta + 9);
+    wp_view rest = wp_view_skip(data, delta + opening.len);
+    size_t named = wp_view_find(rest, WP_VIEW("\",\""));
+    if (named == WP_NOT_FOUND)
+        return rest.len;
+    rest = wp_view_skip(rest, named + 3);
     if (wp_view_starts_with(rest, WP_VIEW("signature\"")))
         return 0;
     size_t quote = wp_view_find(rest, WP_VIEW("\":\""));

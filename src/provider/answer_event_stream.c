@@ -13,7 +13,6 @@ static void init(struct wp_answer_core *core)
 }
 
 // --- metrics
-// ----------------------------------------------------------------------------------------
 
 // Counts stand in where the stream itself carried no usage.
 static void apply_metrics(struct wp_answer_core *core, wp_view metrics)
@@ -61,7 +60,6 @@ static wp_view without_metrics(struct wp_answer_core *core, wp_view data)
 }
 
 // --- frames
-// -----------------------------------------------------------------------------------------
 
 // The member "bytes" of {"bytes":"<base64>","p":"padding"}, without quotes; ptr NULL if missing.
 static wp_view encoded_bytes(wp_view payload)

@@ -18,7 +18,6 @@ static enum wp_auth_kind auth(const struct wp_deployment_config *deployment)
 }
 
 // --- target
-// ---------------------------------------------------------------------------------------
 
 static wp_view endpoint(struct wp_build *build, wp_view region)
 {
@@ -52,7 +51,6 @@ static enum wp_err set_target(struct wp_build *build, wp_view region)
 }
 
 // --- body
-// -----------------------------------------------------------------------------------------
 
 // A client of Bedrock's own dialect brings its betas in the body.
 static void collect_body_betas(struct wp_build *build)
@@ -153,7 +151,6 @@ static enum wp_err wrap_count_body(struct wp_build *build)
 }
 
 // --- request
-// --------------------------------------------------------------------------------------
 
 static void set_headers(struct wp_build *build)
 {

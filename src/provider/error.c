@@ -30,7 +30,6 @@ struct refusal {
 };
 
 // --- tables
-// -----------------------------------------------------------------------------------------
 
 struct aws_row {
     const char *name; // without "Exception", any case
@@ -91,7 +90,6 @@ static const struct {
 };
 
 // --- reading
-// ----------------------------------------------------------------------------------------
 
 static bool contains(wp_view text, const char *part)
 {
@@ -155,7 +153,6 @@ static wp_view request_id(const struct wp_headers *headers)
 }
 
 // --- verdict
-// ----------------------------------------------------------------------------------------
 
 static bool verdict_of_aws(wp_view name, struct verdict *out)
 {
@@ -224,7 +221,6 @@ static bool is_too_long(wp_view message)
 }
 
 // --- texts
-// ------------------------------------------------------------------------------------------
 
 static bool is_digit(char c)
 {
@@ -303,7 +299,6 @@ static wp_view log_message(const struct refusal *refusal)
 }
 
 // --- answer
-// -----------------------------------------------------------------------------------------
 
 static bool is_auth(enum wp_err err)
 {

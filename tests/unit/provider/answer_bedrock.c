@@ -280,7 +280,6 @@ static void test_request_id(void **state)
 }
 
 // --- JSON
-// -------------------------------------------------------------------------------------------
 
 #define JSON(model)                                                                                \
     "{\"model\":" model ",\"id\":\"msg_1\",\"type\":\"message\", \"content\":[{\"type\":\"text\"," \

@@ -53,10 +53,11 @@ static void test_every_model_is_replaced(void **state)
     struct bench bench;
     begin(&bench);
     bench.deployment.upstream_model = WP_VIEW("claude-sonnet-4-5");
-    bench_build(&bench,
-                "{\"model\":\"claude-sonnet-4-5\",\"messages\":[],\"model\":\"claude-opus-4-8\","
-                "\"mod\\u0065l\":\"claude-fable-5\"}");
-    assert_view(bench.body, "{\"model\":\"claude-sonnet-4-5\",\"messages\":[],\"model\":\"claude-"
+    bench_build(&bench, "{\"model\":\"claude-sonnet-4-5\",\"messages\":[{\"role\":\"user\","
+                        "\"content\":\"q\"}],\"model\":\"claude-opus-4-8\","
+                        "\"mod\\u0065l\":\"claude-fable-5\"}");
+    assert_view(bench.body, "{\"model\":\"claude-sonnet-4-5\",\"messages\":[{\"role\":\"user\","
+                            "\"content\":\"q\"}],\"model\":\"claude-"
                             "sonnet-4-5\",\"mod\\u0065l\":\"claude-sonnet-4-5\"}");
     bench_free(&bench);
 }
@@ -71,15 +72,17 @@ static void test_billing_block(void **state)
     bench_build(
         &bench,
         "{\"model\":\"m\",\"system\":[{\"type\":\"text\",\"text\":\"x-anthropic-billing-header: "
-        "a\"}, {\"type\":\"text\",\"text\":\"s\"}],\"messages\":[]}");
-    assert_view(
-        bench.body,
-        "{\"model\":\"m\",\"system\":[{\"type\":\"text\",\"text\":\"s\"}],\"messages\":[]}");
+        "a\"}, "
+        "{\"type\":\"text\",\"text\":\"s\"}],\"messages\":[{\"role\":\"user\",\"content\":\"q\"}]"
+        "}");
+    assert_view(bench.body, "{\"model\":\"m\",\"system\":[{\"type\":\"text\",\"text\":\"s\"}],"
+                            "\"messages\":[{\"role\":\"user\",\"content\":\"q\"}]}");
     assert_true(bench_dropped(&bench, "billing_header"));
     bench_build(&bench,
                 "{\"model\":\"m\",\"system\":[{\"type\":\"text\",\"text\":\"x-anthropic-billing-"
-                "header: a\"}],\"messages\":[]}");
-    assert_view(bench.body, "{\"model\":\"m\",\"messages\":[]}");
+                "header: a\"}],\"messages\":[{\"role\":\"user\",\"content\":\"q\"}]}");
+    assert_view(bench.body,
+                "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"}]}");
     bench_free(&bench);
 }
 

@@ -154,7 +154,6 @@ static void test_guardrail_header_is_signed(void **state)
 }
 
 // --- versions and betas
-// -----------------------------------------------------------------------------
 
 static void test_version(void **state)
 {
@@ -255,7 +254,6 @@ static void test_pairs(void **state)
 }
 
 // --- fields
-// -----------------------------------------------------------------------------------------
 
 static void test_fields(void **state)
 {
@@ -325,7 +323,6 @@ static void test_schema_after_a_block_without_text(void **state)
 }
 
 // --- billing block and markers
-// ------------------------------------------------------------------------
 
 static void test_billing_block(void **state)
 {
@@ -429,7 +426,6 @@ static void test_top_level_marker(void **state)
 }
 
 // --- tools
-// --------------------------------------------------------------------------------------------
 
 static void test_tool_fields(void **state)
 {
@@ -487,7 +483,6 @@ static void test_server_tools_are_refused(void **state)
 }
 
 // --- what the model lacks
-// -------------------------------------------------------------------------------
 
 static void test_thinking(void **state)
 {
@@ -548,7 +543,6 @@ static void test_system_messages(void **state)
 }
 
 // --- counting
-// -------------------------------------------------------------------------------------------
 
 static void expect_count(struct bench *bench, const char *body, const char *inner)
 {

@@ -12,7 +12,6 @@
 #include "json/scan.h"
 
 // --- text
-// -------------------------------------------------------------------------------------------
 
 // End of the JSON value at `at` in text without white space.
 static size_t value_end(const char *text, size_t at)
@@ -77,7 +76,6 @@ static char *insert(const char *text, size_t at, const char *what)
 }
 
 // --- records
-// ----------------------------------------------------------------------------------------
 
 struct record {
     struct wp_arena *arena;
@@ -134,7 +132,6 @@ static enum wp_err pass(struct bench *bench, const struct record *record, struct
 }
 
 // --- Anthropic
-// --------------------------------------------------------------------------------------
 
 static void check_anthropic(const struct record *record, struct totals *totals)
 {
@@ -163,7 +160,6 @@ static void check_anthropic(const struct record *record, struct totals *totals)
 }
 
 // --- Bedrock
-// ----------------------------------------------------------------------------------------
 
 static void add_beta(char *list, const char *name)
 {
@@ -250,7 +246,6 @@ static void check_bedrock(const struct record *record, struct totals *totals)
 }
 
 // --- all
-// --------------------------------------------------------------------------------------------
 
 static void check_file(const char *path, struct totals totals[2])
 {

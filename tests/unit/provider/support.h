@@ -144,7 +144,6 @@ static inline bool bench_dropped(const struct bench *bench, const char *what)
 }
 
 // --- answers
-// ----------------------------------------------------------------------------------------
 
 struct reply {
     struct wp_arena *arena;
