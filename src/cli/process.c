@@ -101,7 +101,7 @@ static bool exposure_allowed(const struct wp_snapshot *snapshot,
     }
     wp_log(WP_LOG_WARN, "serve",
            "no general_settings.master_key: any program on this machine may use the gateway; "
-           "listening on %s only",
+           "listening on loopback (%s) only",
            options->host);
     return true;
 }

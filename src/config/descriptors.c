@@ -189,6 +189,8 @@ const struct wp_descriptor wp_descriptors[] = {
     ROW(ROUTER, "deployment_affinity_ttl_seconds", SECONDS, R(affinity_ttl_ms), "3600",
         "how long a pin lives without use"),
     ROW(ROUTER, "default_max_parallel_requests", UINT32, R(default_max_parallel_requests), "", ""),
+    OWN(ROUTER, "single_flight_seconds", SECONDS, R(single_flight_ms), "5",
+        "longest wait for another request that writes the same cold prefix; 0: never wait"),
     ROW(ROUTER, "fallbacks", ELSEWHERE, 0, "", "[{group: [group, …]}]"),
     ROW(ROUTER, "context_window_fallbacks", ELSEWHERE, 0, "",
         "the same, when the prompt is too long"),

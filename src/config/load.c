@@ -396,7 +396,8 @@ static void load_settings(struct loader *l)
                                           .cooldown_ms = 5000,
                                           .timeout_ms = 600000,
                                           .max_fallbacks = 5,
-                                          .affinity_ttl_ms = 3600000};
+                                          .affinity_ttl_ms = 3600000,
+                                          .single_flight_ms = 5000};
     for (size_t i = 0; i < WP_KIND_COUNT; i++)
         router->retry_policy[i] = router->allowed_fails_policy[i] = -1;
     const struct wp_path litellm = {.key = WP_VIEW("litellm_settings")};

@@ -121,6 +121,7 @@ struct wp_router_settings {
     uint32_t max_fallbacks;     // default 5
     uint32_t affinity_ttl_ms;   // deployment_affinity_ttl_seconds, default 3,600,000
     uint32_t default_max_parallel_requests;
+    uint32_t single_flight_ms; // longest wait for another request's cache write, default 5,000
 };
 
 struct wp_general_settings {

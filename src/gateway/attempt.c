@@ -110,6 +110,15 @@ static void nothing_usable(struct wp_exchange *x)
     wp_exchange_fail(x, WP_ERR_NO_DEPLOYMENT, message, wait_ms);
 }
 
+// What is left of the time that this request may wait for others' cache writes. A plan that keeps
+// changing under its feet is carried out in the end.
+static uint32_t wait_left_ms(const struct wp_exchange *x)
+{
+    enum { PLANS_MAX = 16 };
+    uint32_t most = x->front->runtime->snapshot->router.single_flight_ms;
+    return x->waited_ms >= most || x->plans_since_wait > PLANS_MAX ? 0 : most - x->waited_ms;
+}
+
 static void fill_plan_request(struct wp_exchange *x)
 {
     x->plan_request = (struct wp_plan_request){
@@ -122,7 +131,40 @@ static void fill_plan_request(struct wp_exchange *x)
         .max_tokens = x->request.max_tokens,
         .tried = x->tried,
         .now_ns = wp_now_ns(),
+        .max_wait_ms = wait_left_ms(x),
     };
+}
+
+static void stop_waiting(struct wp_exchange *x)
+{
+    if (x->flight == NULL)
+        return;
+    wp_flight_leave(x->flight);
+    x->flight = NULL;
+    x->waited_ms += (uint32_t)((wp_now_ns() - x->wait_begun_ns) / 1000000) + 1;
+}
+
+// The leader's response has begun, it has failed, or waiting longer costs more than it saves.
+static void wait_over(void *arg)
+{
+    struct wp_exchange *x = arg;
+    WP_CHECK_MAGIC(x, WP_EXCHANGE_MAGIC);
+    wp_timer_stop(&x->timer);
+    stop_waiting(x);
+    wp_exchange_plan(x);
+}
+
+// False: the write is no longer pending.
+static bool wait_for_writer(struct wp_exchange *x)
+{
+    x->flight = wp_flight_join(x->gateway->router, x->plan, x->worker->loop, wait_over, x);
+    if (x->flight == NULL)
+        return false;
+    x->wait_begun_ns = wp_now_ns();
+    wp_exchange_set(x, WP_EXCHANGE_WAIT);
+    wp_timer_init(&x->timer, x->worker->loop, wait_over, x);
+    wp_timer_start(&x->timer, x->plan->wait.at_most_ms);
+    return true;
 }
 
 void wp_exchange_plan(struct wp_exchange *x)
@@ -134,12 +176,20 @@ void wp_exchange_plan(struct wp_exchange *x)
         wp_exchange_fail(x, WP_ERR_NO_MEMORY, (wp_view){NULL, 0}, 1000);
         return;
     }
-    fill_plan_request(x);
-    wp_router_plan(x->gateway->router, &x->plan_request, x->plan);
-    if (x->plan->usable == 0)
-        nothing_usable(x);
-    else
-        start_attempt(x);
+    do {
+        x->plans_since_wait++;
+        fill_plan_request(x);
+        wp_router_plan(x->gateway->router, &x->plan_request, x->plan);
+        if (x->plan->usable == 0) {
+            nothing_usable(x);
+            return;
+        }
+        if (x->plan->wait.advised && wait_for_writer(x))
+            return;
+    } while (x->plan->wait.advised || !wp_router_begin(x->gateway->router, &x->plan_request,
+                                                       &x->plan->candidates[0], &x->attempt));
+    x->attempt_open = true;
+    start_attempt(x);
 }
 
 // One attempt.
@@ -186,6 +236,7 @@ void wp_exchange_cancel_attempt(struct wp_exchange *x, enum wp_outcome outcome)
 {
     wp_timer_stop(&x->timer);
     wp_timer_stop(&x->ping);
+    stop_waiting(x);
     if (x->aws_wait != NULL) {
         wp_aws_wait_cancel(x->aws_wait);
         x->aws_wait = NULL;
@@ -380,7 +431,6 @@ static void start_attempt(struct wp_exchange *x)
     wp_buf_clear(&x->hold);
     wp_buf_clear(&x->upstream_error_body);
     wp_exchange_set(x, WP_EXCHANGE_CREDENTIALS);
-    x->attempt_open = wp_router_begin(x->gateway->router, &x->plan_request, candidate, &x->attempt);
     x->decision_json = wp_exchange_decision(x);
     x->upstream_model = wp_resolved_upstream_model(x->arena, &x->group, candidate->deployment);
     current_try(x)->upstream_model = x->upstream_model;
@@ -525,7 +575,8 @@ static void response_begun(struct wp_exchange *x)
     if (x->response_begun)
         return;
     x->response_begun = true;
-    wp_router_started(x->gateway->router, &x->attempt, wp_now_ns());
+    x->response_begun_ns = wp_now_ns();
+    wp_router_started(x->gateway->router, &x->attempt, x->response_begun_ns);
 }
 
 static void begin_answer(struct wp_exchange *x, const struct wp_headers *headers)

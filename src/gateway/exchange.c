@@ -167,6 +167,20 @@ static enum wp_err scan(struct wp_exchange *x, wp_view *message)
     return err;
 }
 
+// A session interleaves its main loop, subagents and titles: each is compared with its own kind.
+static void note_history(struct wp_exchange *x)
+{
+    wp_view agent = wp_headers_get(&x->front->head->headers, "x-claude-code-agent-id");
+    wp_view stream;
+    if (x->session_id.len == 0 || x->operation != WP_OP_MESSAGES)
+        return;
+    stream = wp_arena_printf(x->arena, "%s %.*s %.*s %.*s %d", x->front->caller.key_hash,
+                             WP_VIEW_ARG(x->session_id), WP_VIEW_ARG(wp_view_sub(agent, 0, 128)),
+                             WP_VIEW_ARG(wp_view_sub(x->request.model, 0, 128)),
+                             x->request.tool_count > 0);
+    wp_history_note(x->gateway->history, stream, &x->prompt, &x->divergence);
+}
+
 static enum wp_err build_prompt(struct wp_exchange *x)
 {
     const struct wp_chain_options options = {
@@ -176,6 +190,8 @@ static enum wp_err build_prompt(struct wp_exchange *x)
     };
     enum wp_err err = wp_chain_build(x->arena, &x->request, &options, &x->prompt);
     x->has_prompt = err == WP_OK;
+    if (x->has_prompt)
+        note_history(x);
     // A chain that cannot be built only costs the routing, not the request.
     return err == WP_ERR_NO_MEMORY ? err : WP_OK;
 }
@@ -244,6 +260,8 @@ static void on_abort(void *state, enum wp_err err)
         return;
     x->client_gone = true;
     x->ended = true;
+    if (x->http_status == 0)
+        x->http_status = 499; // what nginx and LiteLLM log for a client that left
     if (x->err == WP_OK)
         x->err = err == WP_OK ? WP_ERR_CLIENT_GONE : err;
     wp_exchange_estimate_output(x);

@@ -9,6 +9,7 @@
 #ifndef WP_GATEWAY_EXCHANGE_H
 #define WP_GATEWAY_EXCHANGE_H
 
+#include "gateway/flight.h"
 #include "gateway/front.h"
 #include "gateway/worker.h"
 
@@ -17,7 +18,7 @@ enum wp_exchange_state {
     WP_EXCHANGE_BODY,
     WP_EXCHANGE_INSPECT,
     WP_EXCHANGE_PLAN,
-    WP_EXCHANGE_WAIT, // back-off before another attempt
+    WP_EXCHANGE_WAIT, // back-off before another attempt, or for another request's cache write
     WP_EXCHANGE_CREDENTIALS,
     WP_EXCHANGE_SEND,
     WP_EXCHANGE_RELAY,
@@ -61,6 +62,7 @@ struct wp_exchange {
     struct wp_request request;
     struct wp_prompt prompt;
     bool has_prompt;
+    struct wp_divergence divergence; // from the session's previous request
     wp_view session_id;
     uint64_t body_end_ns;
 
@@ -73,7 +75,11 @@ struct wp_exchange {
     uint64_t tried;                // bit per group.deployments
     uint32_t retries, retries_max; // in this group
     uint32_t total_retries;
-    uint32_t fallbacks; // groups entered beyond the first
+    uint32_t fallbacks;       // groups entered beyond the first
+    struct wp_flight *flight; // waiting for another request's cache write
+    uint64_t wait_begun_ns;
+    uint32_t waited_ms; // in all
+    uint32_t plans_since_wait;
     bool context_exceeded;
     bool refreshed_credentials;
 
@@ -96,6 +102,7 @@ struct wp_exchange {
     int upstream_status;
     struct wp_buf upstream_error_body;
     bool response_begun; // the router knows that the entries are readable
+    uint64_t response_begun_ns;
 
     // the client
     struct wp_buf hold; // client bytes not yet sent: before commit, or a JSON answer

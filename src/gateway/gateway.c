@@ -7,7 +7,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { GATEWAY_MAGIC = 0x47415445, RUNTIME_MAGIC = 0x52554e54 };
+enum {
+    GATEWAY_MAGIC = 0x47415445,
+    RUNTIME_MAGIC = 0x52554e54,
+    HISTORY_BYTES = 32 * 1024 * 1024, // what sessions sent last: some 8,000 long ones
+};
 
 struct wp_gateway_private {
     pthread_mutex_t lock; // guards `runtime`
@@ -39,7 +43,8 @@ enum wp_err wp_gateway_create(const struct wp_gateway_options *options, struct w
     enum wp_err err = load_tables(gateway, options, error, error_size);
     if (err == WP_OK) {
         gateway->router = wp_router_create();
-        if (gateway->router == NULL)
+        gateway->history = wp_history_create(HISTORY_BYTES);
+        if (gateway->router == NULL || gateway->history == NULL)
             err = WP_ERR_NO_MEMORY;
     }
     if (err != WP_OK) {
@@ -57,6 +62,7 @@ void wp_gateway_destroy(struct wp_gateway *gateway)
     WP_CHECK_MAGIC(gateway, GATEWAY_MAGIC);
     wp_runtime_unref(gateway->hidden->runtime);
     wp_router_destroy(gateway->router);
+    wp_history_destroy(gateway->history);
     wp_provider_tables_free(gateway->tables);
     wp_model_table_free(gateway->models);
     pthread_mutex_destroy(&gateway->hidden->lock);

@@ -8,6 +8,7 @@
 #include "aws/credentials.h"
 #include "config/snapshot.h"
 #include "provider/provider.h"
+#include "route/history.h"
 #include "route/router.h"
 #include "store/ledger.h"
 
@@ -49,6 +50,7 @@ struct wp_admin;
 struct wp_gateway {
     uint32_t magic;
     struct wp_router *router;
+    struct wp_history *history; // what each session sent last
     struct wp_ledger *ledger;
     struct wp_model_table *models;
     struct wp_provider_tables *tables;

@@ -36,15 +36,15 @@ void wp_exchange_estimate_output(struct wp_exchange *x)
     x->estimated = !x->answer->usage.final && x->answer->usage.seen;
 }
 
-// Time that the gateway itself took: from the whole request to the first call, and from the
-// upstream's head to ours less what we waited for its body.
+// Time that the gateway itself took: from the whole request to the first call, less what it waited
+// for another request's cache write, and from the answer's first event to ours.
 static uint64_t overhead_us(const struct wp_exchange *x)
 {
-    uint64_t ns = 0;
-    if (x->first_call_ns > x->body_end_ns && x->body_end_ns != 0)
-        ns += x->first_call_ns - x->body_end_ns;
-    if (x->answer_options.stream && x->response_head_ns != 0 && x->commit_ns > x->response_head_ns)
-        ns += x->commit_ns - x->response_head_ns;
+    uint64_t ns = 0, waited_ns = (uint64_t)x->waited_ms * 1000000u;
+    if (x->first_call_ns > x->body_end_ns + waited_ns && x->body_end_ns != 0)
+        ns += x->first_call_ns - x->body_end_ns - waited_ns;
+    if (x->response_begun && x->commit_ns > x->response_begun_ns)
+        ns += x->commit_ns - x->response_begun_ns;
     return ns / 1000;
 }
 
@@ -90,6 +90,11 @@ static wp_view take_json(struct wp_exchange *x, struct wp_buf *buf)
     return copy;
 }
 
+static double thousandths(double value)
+{
+    return (double)(int64_t)(value * 1000 + 0.5) / 1000;
+}
+
 static void write_candidate(struct wp_json_writer *w, const struct wp_candidate *candidate,
                             uint64_t now_ns)
 {
@@ -100,10 +105,31 @@ static void write_candidate(struct wp_json_writer *w, const struct wp_candidate 
     wp_json_put_u64(w, "predicted_read", candidate->predicted_read);
     wp_json_put_u64(w, "predicted_write", candidate->predicted_write);
     wp_json_put_u64(w, "predicted_uncached", candidate->predicted_uncached);
-    if (candidate->predicted_cost >= 0)
+    wp_json_put_u64(w, "predicted_write_1h", candidate->predicted_write_1h);
+    if (candidate->predicted_cost >= 0) {
         wp_json_put_double(w, "predicted_cost", candidate->predicted_cost);
+        wp_json_put_double(w, "expected_cost", candidate->expected_cost);
+    }
+    wp_json_put_double(w, "confidence", thousandths(candidate->confidence));
+    wp_json_put_double(w, "headroom", thousandths(candidate->headroom));
     wp_json_put_u64(w, "in_flight", candidate->in_flight);
     wp_json_put_u64(w, "cooling_ms", cooling_ms(candidate->cooling_until_ns, now_ns));
+    wp_json_close(w);
+}
+
+// Why a prefix that the session sent before may miss: the first block that is no longer the same.
+static void write_divergence(struct wp_json_writer *w, const struct wp_divergence *d)
+{
+    static const char *const tiers[] = {"tools", "system", "messages", "top"};
+    static const char *const kinds[] = {"tool",     "text",        "image",    "document",
+                                        "tool_use", "tool_result", "thinking", "other"};
+    wp_json_open_object(w, "divergence");
+    wp_json_put_u64(w, "index", d->index);
+    wp_json_put_cstr(w, "tier", d->tier < WP_COUNT_OF(tiers) ? tiers[d->tier] : "other");
+    wp_json_put_cstr(w, "kind", d->kind < WP_COUNT_OF(kinds) ? kinds[d->kind] : "other");
+    wp_json_put_u64(w, "shared_blocks", d->shared_blocks);
+    wp_json_put_u64(w, "shared_tokens", d->shared_tokens);
+    wp_json_put_u64(w, "previous_blocks", d->before_blocks);
     wp_json_close(w);
 }
 
@@ -116,6 +142,9 @@ wp_view wp_exchange_decision(struct wp_exchange *x)
     wp_json_put_u64(&w, "blocks", x->has_prompt ? x->prompt.count : 0);
     wp_json_put_u64(&w, "breakpoints", x->has_prompt ? x->prompt.breakpoint_count : 0);
     wp_json_put_u64(&w, "estimated_tokens", x->has_prompt ? x->prompt.tokens : 0);
+    wp_json_put_u64(&w, "waited_ms", x->waited_ms);
+    if (x->divergence.diverged)
+        write_divergence(&w, &x->divergence);
     wp_json_open_array(&w, "candidates");
     for (size_t i = 0; i < x->plan->count; i++)
         write_candidate(&w, &x->plan->candidates[i], x->plan_request.now_ns);

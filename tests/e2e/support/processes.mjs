@@ -68,8 +68,7 @@ export async function startProvider({ accounts = 2, ttftMs = 0, eventMs = 0 } = 
   const about = JSON.parse((await process_.ready)[0]);
   const url = `http://127.0.0.1:${about.port}`;
   const control = (path, body) => json(`${url}/_sim/${path}`, { method: "POST", body: JSON.stringify(body) });
-  return {
-    ...process_,
+  return Object.assign(process_, {
     url,
     accounts: about.accounts,
     state: () => json(`${url}/_sim/state`),
@@ -77,7 +76,7 @@ export async function startProvider({ accounts = 2, ttftMs = 0, eventMs = 0 } = 
     latency: (body) => control("latency", body),
     clock: (seconds) => control("clock", { advance_s: seconds }),
     reset: (caches = true) => control("reset", { caches }),
-  };
+  });
 }
 
 // The usual AWS files with a profile for each account.
@@ -107,8 +106,7 @@ export async function startGateway({ config, env = {}, args = [], key = masterKe
   const url = `http://127.0.0.1:${port}`;
   const headers = key ? { authorization: `Bearer ${key}` } : {};
   const logs = (query = "") => json(`${url}/spend/logs/ui?page_size=100${query}`, { headers });
-  return {
-    ...process_,
+  return Object.assign(process_, {
     url,
     port,
     key,
@@ -132,7 +130,7 @@ export async function startGateway({ config, env = {}, args = [], key = masterKe
     },
     logs,
     remove: () => rmSync(folder, { recursive: true, force: true }),
-  };
+  });
 }
 
 export const model = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
