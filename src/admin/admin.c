@@ -10,9 +10,8 @@ struct wp_admin *wp_admin_create(const struct wp_admin_config *config)
     admin->assets = config->assets;
     admin->asset_count = config->asset_count;
     pthread_mutex_init(&admin->lock, NULL);
+    pthread_mutex_init(&admin->subscription_lock, NULL);
     config->gateway->admin = admin;
-    if (config->gateway->ledger != NULL)
-        wp_ledger_on_commit(config->gateway->ledger, wp_admin_live_commit, admin);
     return admin;
 }
 
@@ -24,6 +23,7 @@ void wp_admin_destroy(struct wp_admin *admin)
     if (admin->gateway->ledger != NULL)
         wp_ledger_on_commit(admin->gateway->ledger, NULL, NULL);
     admin->gateway->admin = NULL;
+    pthread_mutex_destroy(&admin->subscription_lock);
     pthread_mutex_destroy(&admin->lock);
     admin->magic = 0;
     wp_free(admin);

@@ -75,7 +75,7 @@ static void post(struct wp_admin *admin, struct message *message, size_t worker)
     }
 }
 
-void wp_admin_live_commit(void *arg, const wp_view *rows_json, size_t count)
+static void on_commit(void *arg, const wp_view *rows_json, size_t count)
 {
     struct wp_admin *admin = arg;
     struct message *message = NULL;
@@ -121,6 +121,22 @@ static void count_watcher(struct wp_admin *admin, struct wp_worker *worker, int 
     pthread_mutex_unlock(&admin->lock);
 }
 
+// Rows are rendered for the console only while somebody watches. A lock of its own: on_commit takes
+// the other one under the ledger's.
+static void subscribe(struct wp_admin *admin)
+{
+    uint32_t watchers = 0;
+    if (admin->gateway->ledger == NULL)
+        return;
+    pthread_mutex_lock(&admin->subscription_lock);
+    pthread_mutex_lock(&admin->lock);
+    for (size_t i = 0; i < admin->live_workers; i++)
+        watchers += admin->live[i].count;
+    pthread_mutex_unlock(&admin->lock);
+    wp_ledger_on_commit(admin->gateway->ledger, watchers > 0 ? on_commit : NULL, admin);
+    pthread_mutex_unlock(&admin->subscription_lock);
+}
+
 static void closed(struct wp_front *front)
 {
     struct wp_live_watcher *watcher = front->data;
@@ -128,6 +144,7 @@ static void closed(struct wp_front *front)
     wp_timer_stop(&watcher->ping);
     wp_list_unlink(&watcher->link);
     count_watcher(front->gateway->admin, front->worker, -1, &slot);
+    subscribe(front->gateway->admin);
 }
 
 static void ping(void *arg)
@@ -171,5 +188,6 @@ void wp_admin_live(struct wp_front *front)
         return;
     }
     wp_list_append(&front->gateway->admin->live[slot].watchers, &watcher->link);
+    subscribe(front->gateway->admin);
     wp_timer_start(&watcher->ping, PING_MS);
 }

@@ -31,8 +31,7 @@ struct wp_admin {
         uint32_t count;          // guarded by lock
     } live[64];
     size_t live_workers;
+    pthread_mutex_t subscription_lock; // one change of the ledger's subscriber at a time
 };
-
-void wp_admin_live_commit(void *arg, const wp_view *rows_json, size_t count);
 
 #endif

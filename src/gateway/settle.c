@@ -90,11 +90,6 @@ static wp_view take_json(struct wp_exchange *x, struct wp_buf *buf)
     return copy;
 }
 
-static double thousandths(double value)
-{
-    return (double)(int64_t)(value * 1000 + 0.5) / 1000;
-}
-
 static void write_candidate(struct wp_json_writer *w, const struct wp_candidate *candidate,
                             uint64_t now_ns)
 {
@@ -107,11 +102,11 @@ static void write_candidate(struct wp_json_writer *w, const struct wp_candidate 
     wp_json_put_u64(w, "predicted_uncached", candidate->predicted_uncached);
     wp_json_put_u64(w, "predicted_write_1h", candidate->predicted_write_1h);
     if (candidate->predicted_cost >= 0) {
-        wp_json_put_double(w, "predicted_cost", candidate->predicted_cost);
-        wp_json_put_double(w, "expected_cost", candidate->expected_cost);
+        wp_json_put_decimal(w, "predicted_cost", candidate->predicted_cost, 12);
+        wp_json_put_decimal(w, "expected_cost", candidate->expected_cost, 12);
     }
-    wp_json_put_double(w, "confidence", thousandths(candidate->confidence));
-    wp_json_put_double(w, "headroom", thousandths(candidate->headroom));
+    wp_json_put_decimal(w, "confidence", candidate->confidence, 3);
+    wp_json_put_decimal(w, "headroom", candidate->headroom, 3);
     wp_json_put_u64(w, "in_flight", candidate->in_flight);
     wp_json_put_u64(w, "cooling_ms", cooling_ms(candidate->cooling_until_ns, now_ns));
     wp_json_close(w);
@@ -164,7 +159,7 @@ static void put_ms(const struct wp_exchange *x, struct wp_json_writer *w, const 
     if (ns == 0)
         wp_json_put_null(w, key);
     else
-        wp_json_put_double(w, key, (double)(int64_t)(since_ms(x, ns) * 1000) / 1000.0);
+        wp_json_put_decimal(w, key, since_ms(x, ns), 3);
 }
 
 static wp_view attempts_json(struct wp_exchange *x)

@@ -151,6 +151,34 @@ void wp_json_put_double(struct wp_json_writer *w, const char *key, double value)
     wp_buf_append_cstring(w->buf, text);
 }
 
+void wp_json_put_decimal(struct wp_json_writer *w, const char *key, double value, uint32_t places)
+{
+    static const double powers[] = {1,   1e1, 1e2, 1e3,  1e4,  1e5, 1e6,
+                                    1e7, 1e8, 1e9, 1e10, 1e11, 1e12};
+    char text[40];
+    size_t at = sizeof(text);
+    double scaled = places < WP_COUNT_OF(powers) ? fabs(value) * powers[places] + 0.5 : INFINITY;
+    if (!(scaled < 1e15)) {
+        wp_json_put_double(w, key, value);
+        return;
+    }
+    uint64_t rest = (uint64_t)scaled;
+    bool negative = value < 0 && rest > 0;
+    while (places > 0 && rest % 10 == 0) {
+        rest /= 10;
+        places--;
+    }
+    for (uint32_t digits = 0; digits <= places || rest > 0; digits++, rest /= 10) {
+        if (digits == places && places > 0)
+            text[--at] = '.';
+        text[--at] = (char)('0' + rest % 10);
+    }
+    if (negative)
+        text[--at] = '-';
+    begin_item(w, key);
+    wp_buf_append(w->buf, wp_view_make(text + at, sizeof(text) - at));
+}
+
 void wp_json_put_bool(struct wp_json_writer *w, const char *key, bool value)
 {
     begin_item(w, key);

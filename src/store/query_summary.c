@@ -76,18 +76,18 @@ static int write_totals(struct wp_ledger *ledger, struct store_reader *reader,
     wp_json_open_object(w, "totals");
     wp_json_put_u64(w, "requests", column_u64(s, 0));
     wp_json_put_u64(w, "failures", column_u64(s, 1));
-    wp_json_put_double(w, "spend", column_double(s, 2));
-    wp_json_put_double(w, "saved", column_double(s, 3));
+    wp_json_put_decimal(w, "spend", column_double(s, 2), 12);
+    wp_json_put_decimal(w, "saved", column_double(s, 3), 12);
     wp_json_put_u64(w, "prompt_tokens", prompt);
     wp_json_put_u64(w, "completion_tokens", column_u64(s, 7));
     wp_json_put_u64(w, "input_tokens", input);
     wp_json_put_u64(w, "cache_read_input_tokens", read);
     wp_json_put_u64(w, "cache_creation_input_tokens", written);
-    wp_json_put_double(w, "cache_hit_ratio", prompt > 0 ? (double)read / (double)prompt : 0);
+    wp_json_put_decimal(w, "cache_hit_ratio", prompt > 0 ? (double)read / (double)prompt : 0, 6);
     *range = (struct range){sqlite3_column_int64(s, 8), sqlite3_column_int64(s, 9)};
     sqlite3_finalize(s);
-    wp_json_put_double(w, "ttft_p50_ms", ttft_at(ledger, reader, query, filter, 0.5, &rc));
-    wp_json_put_double(w, "ttft_p95_ms", ttft_at(ledger, reader, query, filter, 0.95, &rc));
+    wp_json_put_decimal(w, "ttft_p50_ms", ttft_at(ledger, reader, query, filter, 0.5, &rc), 3);
+    wp_json_put_decimal(w, "ttft_p95_ms", ttft_at(ledger, reader, query, filter, 0.95, &rc), 3);
     wp_json_close(w);
     return SQLITE_DONE;
 }
@@ -225,8 +225,8 @@ enum wp_err wp_ledger_query_daily(struct wp_ledger *ledger, int64_t start_ms, in
             wp_json_put_str(&w, texts[i], store_column_text(s, i));
         for (int i = 0; i < (int)WP_COUNT_OF(numbers); i++)
             wp_json_put_u64(&w, numbers[i], column_u64(s, (int)WP_COUNT_OF(texts) + i));
-        wp_json_put_double(&w, "spend", column_double(s, 12));
-        wp_json_put_double(&w, "saved", column_double(s, 13));
+        wp_json_put_decimal(&w, "spend", column_double(s, 12), 12);
+        wp_json_put_decimal(&w, "saved", column_double(s, 13), 12);
         wp_json_close(&w);
     }
     wp_json_close(&w);

@@ -265,10 +265,10 @@ static void put_numbers(struct wp_json_writer *w, const struct wp_record *r)
     wp_json_put_u64(w, "cache_creation_5m_input_tokens", r->cache_write_5m_tokens);
     wp_json_put_u64(w, "cache_creation_1h_input_tokens", r->cache_write_1h_tokens);
     wp_json_put_u64(w, "predicted_cache_read_tokens", r->predicted_read_tokens);
-    wp_json_put_double(w, "spend", r->spend);
-    wp_json_put_double(w, "saved", r->saved);
+    wp_json_put_decimal(w, "spend", r->spend, 12);
+    wp_json_put_decimal(w, "saved", r->saved, 12);
     wp_json_put_u64(w, "request_duration_ms", (r->duration_us + 500) / 1000);
-    wp_json_put_double(w, "ttft_ms", (double)r->ttft_us / 1000.0);
+    wp_json_put_decimal(w, "ttft_ms", (double)r->ttft_us / 1000.0, 3);
     wp_json_put_u64(w, "overhead_us", r->overhead_us);
     wp_json_put_u64(w, "http_status", r->http_status);
     wp_json_put_u64(w, "attempted_retries", r->attempted_retries);
@@ -296,7 +296,7 @@ static void put_metadata(struct wp_json_writer *w, const struct wp_record *r)
         wp_json_put_str(w, "error_message", r->error_message);
         wp_json_close(w);
     }
-    wp_json_put_double(w, "litellm_overhead_time_ms", (double)r->overhead_us / 1000.0);
+    wp_json_put_decimal(w, "litellm_overhead_time_ms", (double)r->overhead_us / 1000.0, 3);
     wp_json_close(w);
 }
 
