@@ -102,6 +102,8 @@ static void *begin(struct wp_front *front)
     x->gateway = front->gateway;
     x->arena = front->arena;
     x->operation = (enum wp_operation)front->route->kind;
+    x->dialect = wp_dialect_of(front->head);
+    wp_reframe_init(&x->reframe);
     x->body = wp_buf_make(body_limit(front));
     x->upstream_error_body = wp_buf_make(WP_UPSTREAM_ERROR_MAX);
     x->hold = wp_buf_make(WP_JSON_ANSWER_MAX);
@@ -111,6 +113,13 @@ static void *begin(struct wp_front *front)
     atomic_fetch_add(&x->gateway->counters.in_flight, 1);
     wp_exchange_set(x, WP_EXCHANGE_BODY);
     front->state = x; // an early answer must find it
+    if (x->dialect == WP_DIALECT_BEDROCK) {
+        if (!wp_bedrock_path_parse(x->arena, front->path_rest, &x->bedrock)) {
+            wp_exchange_fail(x, WP_ERR_NOT_FOUND, (wp_view){NULL, 0}, -1);
+            return x;
+        }
+        x->operation = x->bedrock.operation;
+    }
     uint64_t announced = front->head->content_length;
     if (!front->head->has_body) {
         x->body_end_ns = wp_now_ns();
@@ -157,8 +166,11 @@ static enum wp_err scan(struct wp_exchange *x, wp_view *message)
                            "uncompressed");
         return WP_ERR_MEDIA_TYPE;
     }
-    enum wp_err err =
-        wp_request_scan(x->arena, wp_buf_view(&x->body), &x->request, &detail, &offset);
+    enum wp_err err = WP_OK;
+    if (x->dialect == WP_DIALECT_BEDROCK)
+        err = wp_bedrock_body_unwrap(x->arena, &x->bedrock, &x->body, &detail);
+    if (err == WP_OK)
+        err = wp_request_scan(x->arena, wp_buf_view(&x->body), &x->request, &detail, &offset);
     if (err == WP_ERR_INVALID_JSON && detail != NULL)
         *message = wp_arena_printf(x->arena, "The request body is not valid JSON: %s (byte %zu)",
                                    detail, offset);
@@ -283,6 +295,7 @@ static void on_closed(void *state)
     wp_buf_free(&x->body);
     wp_buf_free(&x->hold);
     wp_buf_free(&x->upstream_error_body);
+    wp_reframe_free(&x->reframe);
     atomic_fetch_sub(&x->gateway->counters.in_flight, 1);
     x->magic = 0;
 }

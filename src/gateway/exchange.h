@@ -9,9 +9,11 @@
 #ifndef WP_GATEWAY_EXCHANGE_H
 #define WP_GATEWAY_EXCHANGE_H
 
+#include "gateway/dialect.h"
 #include "gateway/flight.h"
 #include "gateway/front.h"
 #include "gateway/worker.h"
+#include "provider/reframe.h"
 
 enum wp_exchange_state {
     WP_EXCHANGE_HEAD,
@@ -56,6 +58,9 @@ struct wp_exchange {
     struct wp_gateway *gateway;
     struct wp_arena *arena;
     enum wp_operation operation;
+    enum wp_dialect dialect; // of the client
+    struct wp_bedrock_path bedrock;
+    struct wp_reframe reframe; // DIALECT_BEDROCK: the stream's frames
 
     // the request
     struct wp_buf body;
@@ -121,6 +126,7 @@ struct wp_exchange {
     bool has_last_error;
     enum wp_err err;
     wp_view error_message;
+    wp_view error_type; // Anthropic's name of it
     wp_view decision_json;
     wp_view *dropped;
     size_t dropped_count;

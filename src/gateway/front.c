@@ -5,8 +5,10 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/random.h"
+#include "gateway/dialect.h"
 #include "gateway/identity.h"
 #include "gateway/worker.h"
+#include "provider/reframe.h"
 
 enum { FRONT_MAGIC = 0x46524f4e };
 
@@ -95,13 +97,18 @@ void wp_front_json(struct wp_front *front, int status, wp_view json)
 void wp_front_error(struct wp_front *front, enum wp_err err, wp_view message, int64_t retry_after_s)
 {
     const struct wp_err_info *info = wp_err_info(err);
-    struct wp_header extra[3];
+    struct wp_header extra[4];
     size_t count = 0;
     char seconds[24];
     if (message.len == 0)
         message = wp_view_of(info->sentence);
-    wp_view body =
-        wp_anthropic_error_body(front->arena, info->type, message, wp_view_of(front->call_id));
+    bool bedrock = wp_dialect_of(front->head) == WP_DIALECT_BEDROCK;
+    wp_view body = bedrock ? wp_bedrock_error_body(front->arena, message)
+                           : wp_anthropic_error_body(front->arena, info->type, message,
+                                                     wp_view_of(front->call_id));
+    if (bedrock)
+        extra[count++] = (struct wp_header){
+            WP_VIEW("x-amzn-errortype"), wp_view_of(wp_bedrock_error_type(wp_view_of(info->type)))};
     extra[count++] = (struct wp_header){WP_VIEW("request-id"), wp_view_of(front->call_id)};
     if (err == WP_ERR_UNAUTHORIZED || err == WP_ERR_FORBIDDEN)
         extra[count++] = (struct wp_header){WP_VIEW("x-should-retry"), WP_VIEW("false")};

@@ -1,5 +1,6 @@
 // The routes of the gateway itself: messages, count_tokens, models, and the probes of Claude Code.
 #include "base/clock.h"
+#include "gateway/dialect.h"
 #include "gateway/exchange.h"
 #include "json/writer.h"
 
@@ -93,6 +94,11 @@ const struct wp_route wp_gateway_routes[] = {
      WP_OP_MESSAGES, NULL},
     {WP_METHOD_POST, "/anthropic/v1/messages/count_tokens", WP_ACCESS_CALLER, &wp_exchange_service,
      WP_OP_COUNT_TOKENS, NULL},
+    {WP_METHOD_POST, "/model/*", WP_ACCESS_CALLER, &wp_exchange_service, WP_OP_MESSAGES, NULL},
+    {WP_METHOD_GET, "/inference-profiles", WP_ACCESS_CALLER, &wp_simple_service, 0,
+     wp_serve_inference_profiles},
+    {WP_METHOD_GET, "/inference-profiles/*", WP_ACCESS_CALLER, &wp_simple_service, 0,
+     wp_serve_inference_profile},
     {WP_METHOD_GET, "/v1/models", WP_ACCESS_CALLER, &wp_simple_service, 0, serve_models},
     {WP_METHOD_GET, "/models", WP_ACCESS_CALLER, &wp_simple_service, 0, serve_models},
     {WP_METHOD_GET, "/v1/models/*", WP_ACCESS_CALLER, &wp_simple_service, 0, serve_model},

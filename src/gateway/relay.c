@@ -12,8 +12,9 @@ static uint32_t keepalive_ms(const struct wp_exchange *x)
     return ms != 0 ? ms : 15000;
 }
 
-static void send_to_client(struct wp_exchange *x, wp_view bytes)
+static void send_bytes(void *exchange, wp_view bytes)
 {
+    struct wp_exchange *x = exchange;
     bool pause = false;
     if (x->ended || bytes.len == 0)
         return;
@@ -27,6 +28,15 @@ static void send_to_client(struct wp_exchange *x, wp_view bytes)
         x->upstream_paused = true;
         wp_call_pause(x->call);
     }
+}
+
+// `sse` in the client's dialect.
+static void send_to_client(struct wp_exchange *x, wp_view sse)
+{
+    if (x->dialect == WP_DIALECT_ANTHROPIC || x->ended)
+        send_bytes(x, sse);
+    else if (wp_reframe_feed(&x->reframe, sse, send_bytes, x) != WP_OK)
+        x->writing_failed = true;
 }
 
 void wp_exchange_write(void *exchange, wp_view bytes)
@@ -66,13 +76,25 @@ static void ping_due(void *arg)
     arm_ping(x, limit);
 }
 
+static enum wp_err add_stream_type(struct wp_exchange *x, struct wp_headers *headers)
+{
+    if (x->dialect == WP_DIALECT_ANTHROPIC)
+        return wp_headers_add(headers, WP_VIEW("content-type"),
+                              WP_VIEW("text/event-stream; charset=utf-8"));
+    enum wp_err err = wp_headers_add(headers, WP_VIEW("content-type"),
+                                     WP_VIEW("application/vnd.amazon.eventstream"));
+    if (err == WP_OK)
+        err = wp_headers_add(headers, WP_VIEW("x-amzn-bedrock-content-type"),
+                             WP_VIEW("application/json"));
+    return err;
+}
+
 static enum wp_err response_headers(struct wp_exchange *x, struct wp_headers *headers)
 {
     wp_headers_init(headers, x->arena);
     enum wp_err err = wp_answer_headers(&x->answer_options, headers);
     if (err == WP_OK && x->answer_options.stream) {
-        err = wp_headers_add(headers, WP_VIEW("content-type"),
-                             WP_VIEW("text/event-stream; charset=utf-8"));
+        err = add_stream_type(x, headers);
         if (err == WP_OK)
             err = wp_headers_add(headers, WP_VIEW("cache-control"), WP_VIEW("no-cache"));
         // nginx in front must not buffer the stream
@@ -126,7 +148,10 @@ static void send_json(struct wp_exchange *x)
         wp_response_abort(x->front->request);
         return;
     }
-    wp_response_send(x->front->request, x->upstream_status, &headers, wp_buf_view(&x->hold));
+    wp_view body = wp_buf_view(&x->hold);
+    if (x->dialect == WP_DIALECT_BEDROCK && x->operation == WP_OP_COUNT_TOKENS)
+        body = wp_bedrock_count_answer(x->arena, body);
+    wp_response_send(x->front->request, x->upstream_status, &headers, body);
 }
 
 void wp_exchange_complete(struct wp_exchange *x)
@@ -158,6 +183,9 @@ static enum wp_err whole_headers(struct wp_exchange *x, int64_t retry_after_ms, 
     }
     if (err == WP_OK && never_retry)
         err = wp_headers_add(headers, WP_VIEW("x-should-retry"), WP_VIEW("false"));
+    if (err == WP_OK && x->dialect == WP_DIALECT_BEDROCK && x->error_type.len > 0)
+        err = wp_headers_add(headers, WP_VIEW("x-amzn-errortype"),
+                             wp_view_of(wp_bedrock_error_type(x->error_type)));
     return err == WP_OK ? wp_exchange_headers(x, headers) : err;
 }
 
@@ -192,6 +220,20 @@ static void send_error_event(struct wp_exchange *x, wp_view type, wp_view messag
     x->ended = true;
 }
 
+// An error before the first byte, in the client's dialect.
+static void send_error(struct wp_exchange *x, int status, wp_view type, wp_view message,
+                       int64_t retry_after_ms)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "%.*s", WP_VIEW_ARG(type));
+    x->error_type = type;
+    wp_view body =
+        x->dialect == WP_DIALECT_BEDROCK
+            ? wp_bedrock_error_body(x->arena, message)
+            : wp_anthropic_error_body(x->arena, name, message, wp_view_of(x->front->call_id));
+    send_whole(x, status, body, retry_after_ms, false, (wp_view){NULL, 0});
+}
+
 void wp_exchange_fail(struct wp_exchange *x, enum wp_err err, wp_view message,
                       int64_t retry_after_ms)
 {
@@ -204,9 +246,7 @@ void wp_exchange_fail(struct wp_exchange *x, enum wp_err err, wp_view message,
     if (!x->ended && x->committed) {
         send_error_event(x, wp_view_of(info->type), message);
     } else if (!x->ended) {
-        wp_view body =
-            wp_anthropic_error_body(x->arena, info->type, message, wp_view_of(x->front->call_id));
-        send_whole(x, info->status, body, retry_after_ms, false, (wp_view){NULL, 0});
+        send_error(x, info->status, wp_view_of(info->type), message, retry_after_ms);
     }
     wp_exchange_record(x);
 }
@@ -229,6 +269,8 @@ static bool answer_with_estimate(struct wp_exchange *x)
         x->last_error.err == WP_ERR_UPSTREAM_REFUSED)
         return false;
     wp_view body = wp_arena_printf(x->arena, "{\"input_tokens\":%u}", x->prompt.tokens);
+    if (x->dialect == WP_DIALECT_BEDROCK)
+        body = wp_bedrock_count_answer(x->arena, body);
     x->err = WP_OK;
     x->estimated = true;
     send_whole(x, 200, body, -1, false, (wp_view){NULL, 0});
@@ -250,6 +292,8 @@ void wp_exchange_fail_upstream(struct wp_exchange *x)
     }
     if (!x->ended && x->committed)
         send_error_event(x, error->type, error->message);
+    else if (!x->ended && x->dialect == WP_DIALECT_BEDROCK)
+        send_error(x, error->status, error->type, error->message, client_retry_after(error));
     else if (!x->ended)
         send_whole(x, error->status, error->body, client_retry_after(error), error->spend_cap,
                    x->upstream_request_id);

@@ -248,8 +248,9 @@ static void fill_request(const struct wp_exchange *x, struct wp_record *record)
     const struct wp_headers *headers = &x->front->head->headers;
     const struct wp_general_settings *general = &x->front->runtime->snapshot->general;
     record->request_id = wp_view_of(x->front->call_id);
-    record->call_type =
-        x->operation == WP_OP_MESSAGES ? WP_VIEW("anthropic_messages") : WP_VIEW("count_tokens");
+    record->call_type = x->operation != WP_OP_MESSAGES     ? WP_VIEW("count_tokens")
+                        : x->dialect == WP_DIALECT_BEDROCK ? WP_VIEW("bedrock_invoke")
+                                                           : WP_VIEW("anthropic_messages");
     record->requested_model = x->request.model;
     record->model_group = x->group.group;
     record->api_key_hash = wp_view_of(x->front->caller.key_hash);

@@ -86,6 +86,7 @@ static enum wp_err build(struct wp_build *build)
     wp_build_header(build, "anthropic-version", WP_VIEW("2023-06-01"));
     wp_build_client_headers(build);
     wp_build_collect_betas(build);
+    wp_build_unframe(build);
     err = authenticate(build);
     if (err != WP_OK)
         return err;

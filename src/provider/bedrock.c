@@ -52,18 +52,6 @@ static enum wp_err set_target(struct wp_build *build, wp_view region)
 
 // --- body
 
-// A client of Bedrock's own dialect brings its betas in the body.
-static void collect_body_betas(struct wp_build *build)
-{
-    const struct wp_member *member = wp_request_member(build->input->request, "anthropic_beta");
-    if (member == NULL)
-        return;
-    const struct wp_json_val *list = wp_json_parse(build->arena, member->value);
-    build->no_memory |= list == NULL; // the body is known to be valid
-    for (size_t i = 0; i < wp_json_count(list); i++)
-        wp_build_add_beta(build, wp_json_str(wp_json_at(list, i)));
-}
-
 // The new version only where the client speaks it and the model takes it: models with a date in
 // their id answer 400 to it (wire.md 3.4).
 static const char *version(const struct wp_build *build)
@@ -116,11 +104,9 @@ static void insert_members(struct wp_build *build)
 static enum wp_err edit_body(struct wp_build *build)
 {
     wp_build_collect_betas(build);
-    collect_body_betas(build);
+    wp_build_unframe(build);
     wp_build_remove_member(build, "model");
     wp_build_remove_member(build, "stream");
-    wp_build_remove_member(build, "anthropic_version");
-    wp_build_remove_member(build, "anthropic_beta");
     wp_build_billing_block(build, &wp_bedrock_ops);
     enum wp_err err = wp_build_adapt(build, &wp_bedrock_ops);
     if (err != WP_OK)

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/codec.h"
+#include "json/doc.h"
 
 enum { HEADER_VALUE_MAX = 64 * 1024 };
 
@@ -182,6 +183,18 @@ void wp_build_collect_betas(struct wp_build *build)
         if (wp_view_eq_nocase(deployment->extra_headers[i].name, WP_VIEW("anthropic-beta")))
             add_beta_list(build, deployment->extra_headers[i].value);
     }
+}
+
+void wp_build_unframe(struct wp_build *build)
+{
+    const struct wp_member *member = wp_request_member(build->input->request, "anthropic_beta");
+    const struct wp_json_val *list =
+        member == NULL ? NULL : wp_json_parse(build->arena, member->value);
+    build->no_memory |= member != NULL && list == NULL; // the body is known to be valid
+    for (size_t i = 0; i < wp_json_count(list); i++)
+        wp_build_add_beta(build, wp_json_str(wp_json_at(list, i)));
+    wp_build_remove_member(build, "anthropic_version");
+    wp_build_remove_member(build, "anthropic_beta");
 }
 
 wp_view wp_build_beta_list(struct wp_build *build)

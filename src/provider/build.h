@@ -55,6 +55,9 @@ void wp_build_client_headers(struct wp_build *build);
 void wp_build_extra_headers(struct wp_build *build);
 // The beta names of the client's header, of the operator's extra header and of the body.
 void wp_build_collect_betas(struct wp_build *build);
+// A client of Bedrock's own dialect brings version and betas in the body: they leave it, and the
+// betas join those of the header.
+void wp_build_unframe(struct wp_build *build);
 void wp_build_add_beta(struct wp_build *build, wp_view name);
 bool wp_build_has_beta(const struct wp_build *build, wp_view name);
 // "a,b" for the header; empty if there are none.

@@ -27,7 +27,6 @@ static void set_headers(struct wp_build *build)
     wp_build_header(build, "accept-encoding", WP_VIEW("identity"));
     wp_build_header(build, "anthropic-version", WP_VIEW("2023-06-01"));
     wp_build_client_headers(build);
-    wp_build_collect_betas(build);
     wp_build_header(build, "anthropic-beta", wp_build_beta_list(build));
     wp_build_header(build, "anthropic-workspace-id", build->input->deployment->aws.project_id);
     wp_build_extra_headers(build);
@@ -41,6 +40,8 @@ static enum wp_err build(struct wp_build *build)
         err = set_target(build, region);
     if (err != WP_OK)
         return err;
+    wp_build_collect_betas(build);
+    wp_build_unframe(build);
     wp_build_replace_model(build);
     wp_build_billing_block(build, &wp_claude_aws_ops);
     err = wp_build_finish_body(build);

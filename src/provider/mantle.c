@@ -25,6 +25,7 @@ static enum wp_err set_target(struct wp_build *build, wp_view region)
 static enum wp_err edit_body(struct wp_build *build)
 {
     wp_build_collect_betas(build);
+    wp_build_unframe(build);
     wp_build_replace_model(build);
     wp_build_billing_block(build, &wp_mantle_ops);
     enum wp_err err = wp_build_adapt(build, &wp_mantle_ops);

@@ -1,0 +1,196 @@
+#include "gateway/dialect.h"
+
+#include "base/codec.h"
+#include "provider/reframe.h"
+#include "json/doc.h"
+#include "json/writer.h"
+
+enum { PROFILES_MAX = 4 * 1024 * 1024, MEMBERS_MAX = 16 * 1024 };
+
+enum wp_dialect wp_dialect_of(const struct wp_request_head *head)
+{
+    bool bedrock = wp_view_starts_with(head->path, WP_VIEW("/model/")) ||
+                   wp_view_starts_with(head->path, WP_VIEW("/inference-profiles"));
+    return bedrock ? WP_DIALECT_BEDROCK : WP_DIALECT_ANTHROPIC;
+}
+
+// The path stays encoded below "/model/", because an ARN holds slashes of its own.
+static wp_view decode(struct wp_arena *arena, wp_view text)
+{
+    char *out = wp_arena_alloc(arena, text.len + 1);
+    size_t len = 0;
+    if (out == NULL || !wp_percent_decode(text, out, &len))
+        return (wp_view){NULL, 0};
+    return wp_view_make(out, len);
+}
+
+bool wp_bedrock_path_parse(struct wp_arena *arena, wp_view rest, struct wp_bedrock_path *out)
+{
+    static const struct {
+        const char *action;
+        enum wp_operation operation;
+        bool stream;
+    } rows[] = {
+        {"invoke", WP_OP_MESSAGES, false},
+        {"invoke-with-response-stream", WP_OP_MESSAGES, true},
+        {"count-tokens", WP_OP_COUNT_TOKENS, false},
+    };
+    size_t slash = wp_view_rfind_char(rest, '/');
+    if (slash == WP_NOT_FOUND || slash == 0)
+        return false;
+    wp_view action = wp_view_skip(rest, slash + 1);
+    for (size_t i = 0; i < WP_COUNT_OF(rows); i++) {
+        if (!wp_view_is(action, rows[i].action))
+            continue;
+        *out = (struct wp_bedrock_path){decode(arena, wp_view_sub(rest, 0, slash)),
+                                        rows[i].operation, rows[i].stream};
+        return out->model.len > 0;
+    }
+    return false;
+}
+
+// {"input":{"invokeModel":{"body":"<base64>"}}}
+static enum wp_err unwrap_count(struct wp_arena *arena, struct wp_buf *body, const char **detail)
+{
+    const struct wp_json_val *root = wp_json_parse(arena, wp_buf_view(body));
+    wp_view encoded = wp_json_str(wp_json_path(root, "input.invokeModel.body"));
+    char *decoded = wp_arena_alloc(arena, encoded.len + 4);
+    size_t len = 0;
+    if (decoded == NULL)
+        return WP_ERR_NO_MEMORY;
+    if (encoded.len == 0 || !wp_base64_decode(encoded, decoded, &len)) {
+        *detail = "input.invokeModel.body: base64 of a Messages request is required";
+        return WP_ERR_INVALID;
+    }
+    wp_buf_clear(body);
+    wp_buf_append(body, wp_view_make(decoded, len));
+    return wp_buf_ok(body) ? WP_OK : WP_ERR_TOO_LARGE;
+}
+
+static bool append_members(const struct wp_bedrock_path *path, struct wp_buf *out)
+{
+    wp_buf_append_cstring(out, "{\"model\":");
+    wp_json_append_string(out, path->model);
+    if (path->operation == WP_OP_MESSAGES)
+        wp_buf_append_cstring(out, path->stream ? ",\"stream\":true" : ",\"stream\":false");
+    return wp_buf_ok(out);
+}
+
+// What stands behind "{": a member or the end of an empty object.
+static bool is_empty_object(wp_view rest)
+{
+    for (size_t i = 0; i < rest.len; i++) {
+        char c = rest.ptr[i];
+        if (c != ' ' && c != '\t' && c != '\r' && c != '\n')
+            return c == '}';
+    }
+    return true;
+}
+
+// Moves the body up to make room for the members. What is no object is left for the scan to refuse.
+static enum wp_err insert_members(struct wp_buf *body, wp_view members)
+{
+    size_t brace = 0;
+    while (brace < body->len && strchr(" \t\r\n", body->ptr[brace]) != NULL)
+        brace++;
+    if (brace == body->len || body->ptr[brace] != '{')
+        return WP_OK;
+    bool comma = !is_empty_object(wp_view_skip(wp_buf_view(body), brace + 1));
+    size_t more = members.len - 1 + (comma ? 1 : 0), rest = body->len - brace - 1;
+    body->max += more; // the limit is the client's bytes, not ours
+    if (!wp_buf_reserve(body, more))
+        return WP_ERR_NO_MEMORY;
+    memmove(body->ptr + brace + 1 + more, body->ptr + brace + 1, rest);
+    memcpy(body->ptr + brace, members.ptr, members.len);
+    if (comma)
+        body->ptr[brace + members.len] = ',';
+    body->len += more;
+    return WP_OK;
+}
+
+enum wp_err wp_bedrock_body_unwrap(struct wp_arena *arena, const struct wp_bedrock_path *path,
+                                   struct wp_buf *body, const char **detail)
+{
+    struct wp_buf members = wp_buf_make(MEMBERS_MAX);
+    enum wp_err err = WP_OK;
+    *detail = NULL;
+    if (path->operation == WP_OP_COUNT_TOKENS)
+        err = unwrap_count(arena, body, detail);
+    if (err == WP_OK)
+        err = append_members(path, &members) ? insert_members(body, wp_buf_view(&members))
+                                             : WP_ERR_TOO_LARGE;
+    wp_buf_free(&members);
+    return err;
+}
+
+wp_view wp_bedrock_count_answer(struct wp_arena *arena, wp_view answer)
+{
+    const struct wp_json_val *root = wp_json_parse(arena, answer);
+    uint64_t tokens = wp_json_u64(wp_json_get(root, "input_tokens"), 0);
+    return wp_arena_printf(arena, "{\"inputTokens\":%llu}", (unsigned long long)tokens);
+}
+
+// Inference profiles.
+
+static void write_profile(struct wp_json_writer *w, struct wp_arena *arena, wp_view name)
+{
+    wp_view arn = wp_arena_printf(arena, "arn:aws:bedrock:us-west-2::inference-profile/%.*s",
+                                  WP_VIEW_ARG(name));
+    wp_view model = wp_arena_printf(arena, "arn:aws:bedrock:us-west-2::foundation-model/%.*s",
+                                    WP_VIEW_ARG(name));
+    wp_json_open_object(w, NULL);
+    wp_json_put_str(w, "inferenceProfileId", name);
+    wp_json_put_str(w, "inferenceProfileName", name);
+    wp_json_put_str(w, "inferenceProfileArn", arn);
+    wp_json_put_cstr(w, "status", "ACTIVE");
+    wp_json_put_cstr(w, "type", "SYSTEM_DEFINED");
+    wp_json_open_array(w, "models");
+    wp_json_open_object(w, NULL);
+    wp_json_put_str(w, "modelArn", model);
+    wp_json_close(w);
+    wp_json_close(w);
+    wp_json_close(w);
+}
+
+static void send_buf(struct wp_front *front, struct wp_buf *buf)
+{
+    if (wp_buf_ok(buf))
+        wp_front_json(front, 200, wp_buf_view(buf));
+    else
+        wp_front_error(front, WP_ERR_NO_MEMORY, (wp_view){NULL, 0}, 1);
+    wp_buf_free(buf);
+}
+
+void wp_serve_inference_profiles(struct wp_front *front)
+{
+    size_t count;
+    const wp_view *names = wp_snapshot_public_models(front->runtime->snapshot, &count);
+    struct wp_buf buf = wp_buf_make(PROFILES_MAX);
+    struct wp_json_writer w = wp_json_writer(&buf);
+    wp_json_open_object(&w, NULL);
+    wp_json_open_array(&w, "inferenceProfileSummaries");
+    for (size_t i = 0; i < count; i++)
+        write_profile(&w, front->arena, names[i]);
+    wp_json_close(&w);
+    wp_json_close(&w);
+    send_buf(front, &buf);
+}
+
+void wp_serve_inference_profile(struct wp_front *front)
+{
+    struct wp_resolved group;
+    wp_view id = decode(front->arena, front->path_rest);
+    size_t slash = wp_view_rfind_char(id, '/');
+    wp_view name = slash == WP_NOT_FOUND ? id : wp_view_skip(id, slash + 1);
+    bool known = id.len > 0 && (wp_snapshot_resolve(front->runtime->snapshot, id, &group) ||
+                                wp_snapshot_resolve(front->runtime->snapshot, name, &group));
+    if (!known) {
+        wp_front_error(front, WP_ERR_NOT_FOUND, WP_VIEW("There is no such inference profile here"),
+                       -1);
+        return;
+    }
+    struct wp_buf buf = wp_buf_make(PROFILES_MAX);
+    struct wp_json_writer w = wp_json_writer(&buf);
+    write_profile(&w, front->arena, group.group);
+    send_buf(front, &buf);
+}
