@@ -5,7 +5,7 @@
 #define WP_AWS_CREDENTIALS_H
 
 #include "aws/sigv4.h"
-#include "http/client.h"
+#include "http/renewal.h"
 
 // All views are copied. Order of precedence (litellm.md 4, wire.md 3.8): web identity with role →
 // role_arn (assumed from the keys, profile or chain below) → profile → explicit keys → default
@@ -25,19 +25,14 @@ wp_aws_source_create(const struct wp_aws_source_config *config); // NULL: no mem
 void wp_aws_source_ref(struct wp_aws_source *source);
 void wp_aws_source_unref(struct wp_aws_source *source); // any thread
 
-enum wp_aws_state { WP_AWS_READY, WP_AWS_PENDING, WP_AWS_FAILED };
-
-// `keys` live in `arena` when READY. Otherwise done(arg) is called later on this loop's thread, and
-// the caller asks again; or FAILED with `detail` (no secrets; the step that failed and the
-// command that mends it) written into error. A failure is remembered for a few seconds.
-// `client` (of this loop) is used for STS and the metadata services; the refresh runs on this
-// worker even if others wait for it too. done is not called after wp_aws_wait_cancel.
-struct wp_aws_wait; // in the arena
-enum wp_aws_state wp_aws_source_get(struct wp_aws_source *source, struct wp_loop *loop,
-                                    struct wp_client *client, struct wp_arena *arena,
-                                    void (*done)(void *arg), void *arg, struct wp_aws_keys *keys,
-                                    struct wp_aws_wait **wait, char *error, size_t error_size);
-void wp_aws_wait_cancel(struct wp_aws_wait *wait);
+// `keys` live in `arena` when READY. PENDING: done(arg) is called later on this loop's thread, and
+// the caller asks again. FAILED with `error` (no secrets; the step that failed and the command
+// that mends it). `client` (of this loop) is used for STS, SSO and the metadata services.
+enum wp_renewal_state wp_aws_source_get(struct wp_aws_source *source, struct wp_loop *loop,
+                                        struct wp_client *client, struct wp_arena *arena,
+                                        void (*done)(void *arg), void *arg,
+                                        struct wp_aws_keys *keys, struct wp_renewal_wait **wait,
+                                        char *error, size_t error_size);
 // The provider said ExpiredToken or 403: forget these keys if they are still the current ones.
 void wp_aws_source_invalidate(struct wp_aws_source *source, wp_view access_key_id);
 // Region from the profile or environment, for deployments that name none; empty if unknown.

@@ -280,8 +280,7 @@ static void apply_environment(struct loader *l, struct wp_deployment_config *dep
 
 static bool supported(enum wp_platform platform)
 {
-    return platform == WP_PLATFORM_ANTHROPIC || platform == WP_PLATFORM_BEDROCK ||
-           platform == WP_PLATFORM_BEDROCK_MANTLE || platform == WP_PLATFORM_CLAUDE_AWS;
+    return platform != WP_PLATFORM_OPENAI;
 }
 
 static wp_view provider_of(const struct wp_yaml_node *params, const struct wp_yaml_node *info)

@@ -237,9 +237,9 @@ void wp_exchange_cancel_attempt(struct wp_exchange *x, enum wp_outcome outcome)
     wp_timer_stop(&x->timer);
     wp_timer_stop(&x->ping);
     stop_waiting(x);
-    if (x->aws_wait != NULL) {
-        wp_aws_wait_cancel(x->aws_wait);
-        x->aws_wait = NULL;
+    if (x->credentials_wait != NULL) {
+        wp_renewal_cancel(x->credentials_wait);
+        x->credentials_wait = NULL;
     }
     note_timing(x);
     if (x->call != NULL) {
@@ -358,7 +358,7 @@ static void build_and_send(struct wp_exchange *x)
         .model = x->model,
         .tables = x->gateway->tables,
         .keys = x->keys.access_key_id.len > 0 ? &x->keys : NULL,
-        .bearer = compiled->bearer,
+        .bearer = x->access_token.len > 0 ? x->access_token : compiled->bearer,
         .caller_oauth = x->front->caller.oauth,
         .region = compiled->region.len > 0 || compiled->aws == NULL
                       ? compiled->region
@@ -382,28 +382,39 @@ static void credentials_ready(void *arg)
 {
     struct wp_exchange *x = arg;
     WP_CHECK_MAGIC(x, WP_EXCHANGE_MAGIC);
-    x->aws_wait = NULL;
+    x->credentials_wait = NULL;
     get_credentials(x);
+}
+
+static enum wp_renewal_state ask_for_credentials(struct wp_exchange *x,
+                                                 const struct wp_deployment_runtime *compiled,
+                                                 char *error, size_t error_size)
+{
+    struct wp_loop *loop = x->worker->loop;
+    struct wp_client *client = x->worker->client;
+    if (compiled->aws != NULL)
+        return wp_aws_source_get(compiled->aws, loop, client, x->arena, credentials_ready, x,
+                                 &x->keys, &x->credentials_wait, error, error_size);
+    if (compiled->google != NULL)
+        return wp_google_source_get(compiled->google, loop, client, x->arena, credentials_ready, x,
+                                    &x->access_token, &x->credentials_wait, error, error_size);
+    return WP_RENEWAL_READY;
 }
 
 static void get_credentials(struct wp_exchange *x)
 {
     char error[512] = "";
-    struct wp_aws_source *source =
-        x->front->runtime->deployments[current_try(x)->deployment->index].aws;
     x->keys = (struct wp_aws_keys){0};
-    if (source == NULL) {
+    x->access_token = (wp_view){NULL, 0};
+    switch (ask_for_credentials(x,
+                                &x->front->runtime->deployments[current_try(x)->deployment->index],
+                                error, sizeof(error))) {
+    case WP_RENEWAL_READY:
         build_and_send(x);
         return;
-    }
-    switch (wp_aws_source_get(source, x->worker->loop, x->worker->client, x->arena,
-                              credentials_ready, x, &x->keys, &x->aws_wait, error, sizeof(error))) {
-    case WP_AWS_READY:
-        build_and_send(x);
+    case WP_RENEWAL_PENDING:
         return;
-    case WP_AWS_PENDING:
-        return;
-    case WP_AWS_FAILED:
+    case WP_RENEWAL_FAILED:
         fail_locally(x, WP_ERR_CREDENTIALS, error);
         return;
     }
@@ -499,12 +510,16 @@ static void settle_failed_attempt(struct wp_exchange *x, const struct wp_upstrea
 // Keys that expired early are fetched anew once; that costs no retry.
 static bool refresh_credentials(struct wp_exchange *x, const struct wp_upstream_error *error)
 {
-    struct wp_aws_source *source =
-        x->front->runtime->deployments[current_try(x)->deployment->index].aws;
-    if (!error->credentials || source == NULL || x->refreshed_credentials)
+    const struct wp_deployment_runtime *compiled =
+        &x->front->runtime->deployments[current_try(x)->deployment->index];
+    if (!error->credentials || x->refreshed_credentials ||
+        (compiled->aws == NULL && compiled->google == NULL))
         return false;
     x->refreshed_credentials = true;
-    wp_aws_source_invalidate(source, x->keys.access_key_id);
+    if (compiled->aws != NULL)
+        wp_aws_source_invalidate(compiled->aws, x->keys.access_key_id);
+    else
+        wp_google_source_invalidate(compiled->google);
     return true;
 }
 

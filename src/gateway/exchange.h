@@ -98,7 +98,8 @@ struct wp_exchange {
     wp_view upstream_model;
     struct wp_upstream_request upstream;
     struct wp_aws_keys keys;
-    struct wp_aws_wait *aws_wait;
+    wp_view access_token; // Google's
+    struct wp_renewal_wait *credentials_wait;
     struct wp_call *call;
     struct wp_answer *answer;
     struct wp_answer_options answer_options;

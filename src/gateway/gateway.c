@@ -73,9 +73,11 @@ void wp_gateway_destroy(struct wp_gateway *gateway)
 
 static void runtime_free(struct wp_runtime *runtime)
 {
-    for (size_t i = 0; i < runtime->snapshot->deployment_count; i++)
-        if (runtime->deployments != NULL)
-            wp_aws_source_unref(runtime->deployments[i].aws);
+    size_t count = runtime->deployments == NULL ? 0 : runtime->snapshot->deployment_count;
+    for (size_t i = 0; i < count; i++) {
+        wp_aws_source_unref(runtime->deployments[i].aws);
+        wp_google_source_unref(runtime->deployments[i].google);
+    }
     wp_snapshot_unref(runtime->snapshot);
     wp_arena_destroy(runtime->arena);
     runtime->magic = 0;
@@ -164,6 +166,22 @@ static bool attach_source(struct wp_runtime *runtime, size_t index)
     return runtime->deployments[index].aws != NULL;
 }
 
+static bool attach_google(struct wp_runtime *runtime, size_t index)
+{
+    const struct wp_deployment_config *deployments = runtime->snapshot->deployments;
+    wp_view credentials = deployments[index].vertex.credentials;
+    for (size_t i = 0; i < index; i++) {
+        if (runtime->deployments[i].google == NULL ||
+            !wp_view_eq(deployments[i].vertex.credentials, credentials))
+            continue;
+        runtime->deployments[index].google = runtime->deployments[i].google;
+        wp_google_source_ref(runtime->deployments[index].google);
+        return true;
+    }
+    runtime->deployments[index].google = wp_google_source_create(credentials);
+    return runtime->deployments[index].google != NULL;
+}
+
 static wp_view model_name_for_facts(const struct wp_deployment_config *deployment,
                                     wp_view upstream_model)
 {
@@ -205,6 +223,17 @@ void wp_runtime_model(const struct wp_gateway *gateway, const struct wp_runtime 
         *out = runtime->deployments[deployment->index].model;
 }
 
+static bool attach_credentials(struct wp_runtime *runtime,
+                               const struct wp_deployment_config *deployment, size_t index)
+{
+    if (deployment->platform == WP_PLATFORM_VERTEX)
+        return deployment->api_key.len > 0 || attach_google(runtime, index);
+    if (!is_aws(deployment))
+        return true;
+    runtime->deployments[index].bearer = bearer_of(deployment);
+    return runtime->deployments[index].bearer.len > 0 || attach_source(runtime, index);
+}
+
 static enum wp_err compile(struct wp_gateway *gateway, struct wp_runtime *runtime)
 {
     const struct wp_snapshot *snapshot = runtime->snapshot;
@@ -217,10 +246,7 @@ static enum wp_err compile(struct wp_gateway *gateway, struct wp_runtime *runtim
         lookup_model(gateway, deployment, deployment->upstream_model,
                      &runtime->deployments[i].model);
         runtime->deployments[i].region = deployment->aws.region;
-        if (!is_aws(deployment))
-            continue;
-        runtime->deployments[i].bearer = bearer_of(deployment);
-        if (runtime->deployments[i].bearer.len == 0 && !attach_source(runtime, i))
+        if (!attach_credentials(runtime, deployment, i))
             return WP_ERR_NO_MEMORY;
         if (!deployment->wildcard && !runtime->deployments[i].model.price.known)
             wp_log(WP_LOG_WARN, "prices",

@@ -7,6 +7,7 @@
 
 #include "aws/credentials.h"
 #include "config/snapshot.h"
+#include "google/credentials.h"
 #include "provider/provider.h"
 #include "route/history.h"
 #include "route/router.h"
@@ -19,11 +20,12 @@ struct wp_runtime {
     _Atomic uint32_t references;
     struct wp_snapshot *snapshot;
     struct wp_deployment_runtime {
-        struct wp_model_info model; // of the upstream model; wildcards: looked up per request
-        struct wp_aws_source *aws;  // NULL where SigV4 is not used
-        wp_view bearer;             // api_key or AWS_BEARER_TOKEN_BEDROCK for AWS platforms
-        wp_view region;             // empty: asked of the AWS source
-    } * deployments;                // one per snapshot->deployments
+        struct wp_model_info model;      // of the upstream model; wildcards: looked up per request
+        struct wp_aws_source *aws;       // NULL where SigV4 is not used
+        struct wp_google_source *google; // Vertex without a token of its own
+        wp_view bearer;                  // api_key or AWS_BEARER_TOKEN_BEDROCK for AWS platforms
+        wp_view region;                  // empty: asked of the AWS source
+    } * deployments;                     // one per snapshot->deployments
     struct wp_arena *arena;
     uint8_t master_key_digest[WP_SHA256_LEN];
     bool identity_required;

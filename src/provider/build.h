@@ -41,6 +41,8 @@ extern const struct wp_provider_ops wp_anthropic_ops;
 extern const struct wp_provider_ops wp_bedrock_ops;
 extern const struct wp_provider_ops wp_mantle_ops;
 extern const struct wp_provider_ops wp_claude_aws_ops;
+extern const struct wp_provider_ops wp_vertex_ops;
+extern const struct wp_provider_ops wp_azure_ops;
 
 // Where the request goes. `base` is an absolute URL or empty (then fallback); `path` is appended,
 // and the query if there is one.

@@ -38,12 +38,13 @@ struct aws_row {
 
 static const struct aws_row aws_rows[] = {
     {"AccessDenied", {WP_ERR_UPSTREAM_AUTH, 0}},
-    {"UnrecognizedClient", {WP_ERR_UPSTREAM_AUTH, 0}},
-    {"InvalidSignature", {WP_ERR_UPSTREAM_AUTH, 0}},
+    // Keys that were replaced or have lapsed look like this: they are fetched anew once.
+    {"UnrecognizedClient", {WP_ERR_CREDENTIALS, 0}},
+    {"InvalidSignature", {WP_ERR_CREDENTIALS, 0}},
     {"IncompleteSignature", {WP_ERR_UPSTREAM_AUTH, 0}},
-    {"SignatureDoesNotMatch", {WP_ERR_UPSTREAM_AUTH, 0}},
+    {"SignatureDoesNotMatch", {WP_ERR_CREDENTIALS, 0}},
     {"MissingAuthenticationToken", {WP_ERR_UPSTREAM_AUTH, 0}},
-    {"InvalidClientTokenId", {WP_ERR_UPSTREAM_AUTH, 0}},
+    {"InvalidClientTokenId", {WP_ERR_CREDENTIALS, 0}},
     {"NotAuthorized", {WP_ERR_UPSTREAM_AUTH, 0}},
     {"ExpiredToken", {WP_ERR_CREDENTIALS, 0}},
     {"RequestExpired", {WP_ERR_CREDENTIALS, 0}},

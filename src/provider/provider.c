@@ -20,6 +20,8 @@ const struct wp_provider_ops *wp_provider_ops(enum wp_platform platform)
         [WP_PLATFORM_BEDROCK] = &wp_bedrock_ops,
         [WP_PLATFORM_BEDROCK_MANTLE] = &wp_mantle_ops,
         [WP_PLATFORM_CLAUDE_AWS] = &wp_claude_aws_ops,
+        [WP_PLATFORM_VERTEX] = &wp_vertex_ops,
+        [WP_PLATFORM_AZURE] = &wp_azure_ops,
     };
     WP_CHECK((unsigned)platform < WP_PLATFORM_COUNT);
     return table[platform] == NULL ? &not_served : table[platform];

@@ -17,7 +17,7 @@ enum {
     SIM_LOOKBACK = 20,
 };
 
-enum sim_platform { SIM_BEDROCK, SIM_ANTHROPIC };
+enum sim_platform { SIM_BEDROCK, SIM_ANTHROPIC, SIM_VERTEX };
 
 // cache.c ------------------------------------------------------------------------------------
 

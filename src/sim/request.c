@@ -420,6 +420,15 @@ bool sim_request_parse(struct wp_arena *arena, enum sim_platform platform, wp_vi
         if (out->model.len == 0)
             refuse(&p, WP_VIEW("model: Field required"));
     }
+    if (!p.failed && platform == SIM_VERTEX) {
+        bool counting = wp_view_is(model, "count-tokens");
+        wp_view version = wp_json_str(wp_json_get(out->root, "anthropic_version"));
+        out->stream = wp_json_bool(wp_json_get(out->root, "stream"), false);
+        if (!wp_view_is(version, "vertex-2023-10-16"))
+            refuse(&p, WP_VIEW("anthropic_version: Field required"));
+        else if ((wp_json_get(out->root, "model") != NULL) != counting)
+            refuse(&p, WP_VIEW("model: Extra inputs are not permitted"));
+    }
     if (!p.failed && platform == SIM_BEDROCK) {
         check_bedrock_fields(&p, out->root);
         check_bedrock_betas(&p, out->root);

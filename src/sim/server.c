@@ -203,8 +203,9 @@ static struct sim_account *by_key(struct call *call)
         key = wp_view_trim(wp_view_skip(authorization, 7));
     for (size_t i = 0; i < call->sim->account_count && key.len > 0; i++) {
         const struct wp_sim_account_config *config = &call->sim->accounts[i].config;
-        const char *wanted = call->platform == SIM_BEDROCK ? config->bearer : config->api_key;
-        if (wanted != NULL && wp_view_is(key, wanted))
+        const char *wanted = call->platform == SIM_ANTHROPIC ? config->api_key : config->bearer;
+        bool mantle = call->platform == SIM_ANTHROPIC && wp_view_is(key, config->bearer);
+        if (mantle || wp_view_is(key, wanted))
             return &call->sim->accounts[i];
     }
     return NULL;
@@ -214,8 +215,7 @@ static bool authenticate(struct call *call)
 {
     const char *reason = NULL;
     wp_view authorization = wp_headers_get(&call->head->headers, "authorization");
-    if (call->platform == SIM_BEDROCK &&
-        wp_view_starts_with(authorization, WP_VIEW("AWS4-HMAC-SHA256")))
+    if (wp_view_starts_with(authorization, WP_VIEW("AWS4-HMAC-SHA256")))
         call->account = by_signature(call, &reason);
     else
         call->account = by_key(call);
@@ -307,7 +307,7 @@ static void frame(struct wp_buf *out, const char *type_name, const char *type, c
 static void encode_event(struct call *call, const struct sim_event *event, struct wp_buf *out)
 {
     static const char padding[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    if (call->platform == SIM_ANTHROPIC) {
+    if (call->platform != SIM_BEDROCK) {
         wp_buf_printf(out, "event: %s\ndata: %.*s\n\n", event->type, WP_VIEW_ARG(event->json));
         return;
     }
@@ -609,6 +609,22 @@ static void serve(struct call *call)
     }
 }
 
+// /v1/projects/P/locations/L/publishers/anthropic/models/M:rawPredict
+static void route_vertex(struct call *call, wp_view path)
+{
+    size_t at = wp_view_find(path, WP_VIEW("/publishers/anthropic/models/"));
+    size_t colon = wp_view_rfind_char(path, ':');
+    if (at == WP_NOT_FOUND || colon == WP_NOT_FOUND || colon < at + 29)
+        return;
+    wp_view method = wp_view_skip(path, colon + 1);
+    call->platform = SIM_VERTEX;
+    call->model = wp_view_sub(path, at + 29, colon);
+    if (wp_view_is(call->model, "count-tokens"))
+        call->endpoint = END_COUNT;
+    else if (wp_view_is(method, "rawPredict") || wp_view_is(method, "streamRawPredict"))
+        call->endpoint = END_MESSAGES;
+}
+
 // Which endpoint; the model id of a Bedrock path is percent-encoded in the target.
 static void route(struct call *call)
 {
@@ -617,12 +633,15 @@ static void route(struct call *call)
     call->endpoint = END_UNKNOWN;
     if (wp_view_starts_with(path, WP_VIEW("/_sim/")))
         call->endpoint = END_CONTROL;
-    else if (wp_view_is(path, "/v1/messages"))
+    else if (wp_view_is(path, "/v1/messages") || wp_view_is(path, "/anthropic/v1/messages"))
         call->endpoint = END_MESSAGES;
-    else if (wp_view_is(path, "/v1/messages/count_tokens"))
+    else if (wp_view_is(path, "/v1/messages/count_tokens") ||
+             wp_view_is(path, "/anthropic/v1/messages/count_tokens"))
         call->endpoint = END_COUNT;
     else if (wp_view_is(path, "/v1/models"))
         call->endpoint = END_MODELS;
+    else if (wp_view_starts_with(path, WP_VIEW("/v1/projects/")))
+        route_vertex(call, path);
     if (!wp_view_starts_with(path, WP_VIEW("/model/")))
         return;
     static const struct {

@@ -264,8 +264,7 @@ static void test_without_credentials(void **state)
 static void test_platforms_to_come(void **state)
 {
     (void)state;
-    static const enum wp_platform platforms[] = {WP_PLATFORM_VERTEX, WP_PLATFORM_AZURE,
-                                                 WP_PLATFORM_OPENAI};
+    static const enum wp_platform platforms[] = {WP_PLATFORM_OPENAI};
     for (size_t i = 0; i < WP_COUNT_OF(platforms); i++) {
         struct bench bench;
         begin(&bench);
