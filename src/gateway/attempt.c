@@ -590,8 +590,7 @@ static void response_begun(struct wp_exchange *x)
     if (x->response_begun)
         return;
     x->response_begun = true;
-    x->response_begun_ns = wp_now_ns();
-    wp_router_started(x->gateway->router, &x->attempt, x->response_begun_ns);
+    wp_router_started(x->gateway->router, &x->attempt, wp_now_ns());
 }
 
 static void begin_answer(struct wp_exchange *x, const struct wp_headers *headers)
@@ -667,6 +666,8 @@ static void on_body(void *state, wp_view bytes)
         wp_buf_append(&x->upstream_error_body, wp_view_sub(bytes, 0, room));
         return;
     }
+    if (!x->committed)
+        x->chunk_ns = wp_now_ns();
     wp_answer_feed(x->answer, bytes, wp_exchange_write, x);
     if (!x->client_gone)
         follow_phase(x);

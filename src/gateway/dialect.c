@@ -9,9 +9,15 @@ enum { PROFILES_MAX = 4 * 1024 * 1024, MEMBERS_MAX = 16 * 1024 };
 
 enum wp_dialect wp_dialect_of(const struct wp_request_head *head)
 {
-    bool bedrock = wp_view_starts_with(head->path, WP_VIEW("/model/")) ||
-                   wp_view_starts_with(head->path, WP_VIEW("/inference-profiles"));
-    return bedrock ? WP_DIALECT_BEDROCK : WP_DIALECT_ANTHROPIC;
+    static const char *const actions[] = {"/invoke", "/invoke-with-response-stream",
+                                          "/count-tokens"};
+    if (wp_view_starts_with(head->path, WP_VIEW("/inference-profiles")))
+        return WP_DIALECT_BEDROCK;
+    for (size_t i = 0; i < WP_COUNT_OF(actions); i++)
+        if (wp_view_starts_with(head->path, WP_VIEW("/model/")) &&
+            wp_view_ends_with(head->path, wp_view_of(actions[i])))
+            return WP_DIALECT_BEDROCK;
+    return WP_DIALECT_ANTHROPIC;
 }
 
 // The path stays encoded below "/model/", because an ARN holds slashes of its own.

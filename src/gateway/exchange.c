@@ -103,6 +103,7 @@ static void *begin(struct wp_front *front)
     x->arena = front->arena;
     x->operation = (enum wp_operation)front->route->kind;
     x->dialect = wp_dialect_of(front->head);
+    bool model_path = wp_view_starts_with(front->head->path, WP_VIEW("/model/"));
     wp_reframe_init(&x->reframe);
     x->body = wp_buf_make(body_limit(front));
     x->upstream_error_body = wp_buf_make(WP_UPSTREAM_ERROR_MAX);
@@ -113,13 +114,12 @@ static void *begin(struct wp_front *front)
     atomic_fetch_add(&x->gateway->counters.in_flight, 1);
     wp_exchange_set(x, WP_EXCHANGE_BODY);
     front->state = x; // an early answer must find it
-    if (x->dialect == WP_DIALECT_BEDROCK) {
-        if (!wp_bedrock_path_parse(x->arena, front->path_rest, &x->bedrock)) {
-            wp_exchange_fail(x, WP_ERR_NOT_FOUND, (wp_view){NULL, 0}, -1);
-            return x;
-        }
-        x->operation = x->bedrock.operation;
+    if (model_path && !wp_bedrock_path_parse(x->arena, front->path_rest, &x->bedrock)) {
+        wp_exchange_fail(x, WP_ERR_NOT_FOUND, (wp_view){NULL, 0}, -1);
+        return x;
     }
+    if (x->dialect == WP_DIALECT_BEDROCK)
+        x->operation = x->bedrock.operation;
     uint64_t announced = front->head->content_length;
     if (!front->head->has_body) {
         x->body_end_ns = wp_now_ns();

@@ -209,7 +209,10 @@ static bool may(struct wp_front *front)
         return true;
     if (front->caller.known)
         return front->route->access != WP_ACCESS_ADMIN || origin_is_ours(front->head);
-    if (front->route->access != WP_ACCESS_ADMIN || !origin_is_ours(front->head))
+    // The console may read what callers may read; it never sends requests to models.
+    bool open_to_console =
+        front->route->access == WP_ACCESS_ADMIN || front->route->methods == WP_METHOD_GET;
+    if (!open_to_console || !origin_is_ours(front->head))
         return false;
     front->caller.session = wp_session_valid(
         front->runtime, cookie(&front->head->headers, WP_SESSION_COOKIE), front->accepted_ms);

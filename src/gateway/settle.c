@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "json/writer.h"
 
+enum { HOLD_NS = 500000000 }; // longer ago: the hold ran out, the upstream was waited for
+
 static const struct wp_try *last_try(const struct wp_exchange *x)
 {
     return x->try_count == 0 ? NULL : &x->tries[x->try_count - 1];
@@ -37,14 +39,14 @@ void wp_exchange_estimate_output(struct wp_exchange *x)
 }
 
 // Time that the gateway itself took: from the whole request to the first call, less what it waited
-// for another request's cache write, and from the answer's first event to ours.
+// for another request's cache write, and from the bytes that let the answer begin to its head.
 static uint64_t overhead_us(const struct wp_exchange *x)
 {
     uint64_t ns = 0, waited_ns = (uint64_t)x->waited_ms * 1000000u;
     if (x->first_call_ns > x->body_end_ns + waited_ns && x->body_end_ns != 0)
         ns += x->first_call_ns - x->body_end_ns - waited_ns;
-    if (x->response_begun && x->commit_ns > x->response_begun_ns)
-        ns += x->commit_ns - x->response_begun_ns;
+    if (x->chunk_ns != 0 && x->commit_ns > x->chunk_ns && x->commit_ns - x->chunk_ns < HOLD_NS)
+        ns += x->commit_ns - x->chunk_ns;
     return ns / 1000;
 }
 

@@ -47,6 +47,8 @@ export interface Candidate {
   predicted_write: number
   predicted_uncached: number
   predicted_cost?: number | null
+  confidence?: number
+  headroom?: number
   in_flight: number
   cooling_ms: number
 }
@@ -69,7 +71,19 @@ export interface Decision {
   blocks?: number
   breakpoints?: number
   estimated_tokens?: number
+  waited_ms?: number
+  divergence?: Divergence
   candidates?: Candidate[]
+}
+
+/** The first block that differs from the session's previous request. */
+export interface Divergence {
+  index: number
+  tier: string
+  kind: string
+  shared_blocks: number
+  shared_tokens: number
+  previous_blocks: number
 }
 
 export interface RowDetail extends Row {

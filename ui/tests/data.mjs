@@ -236,6 +236,8 @@ export function detailOf(row) {
       blocks: 58,
       breakpoints: 3,
       estimated_tokens: prompt,
+      waited_ms: 0,
+      ...(row.cache_read_input_tokens === 0 && { divergence: { index: 2, tier: 'system', kind: 'text', shared_blocks: 2, shared_tokens: 1800, previous_blocks: 40 } }),
       candidates: [
         candidate(chosen, read > 0 ? 'cache' : 'strategy', true, read),
         ...others.map((entry, i) => candidate(entry, i === 0 ? 'strategy' : 'cooling', i === 0, i === 0 ? Math.min(read, 21_400) : 0)),

@@ -1,5 +1,5 @@
 // Why this deployment: the candidates in the router's order, and what each would have cost.
-import type { Decision, RowDetail } from '../api'
+import type { Decision, Divergence, RowDetail } from '../api'
 import { count, duration, money } from '../format'
 import { ModelId } from '../parts/chip'
 
@@ -21,6 +21,24 @@ const REASONS: Record<string, string> = {
 
 export function reasonText(reason: string): string {
   return REASONS[reason.toLowerCase().replace(/[-\s]+/g, '_')] ?? reason
+}
+
+// Nothing is said where all is as it should be.
+function share(value: number | undefined, text: (percent: number) => string) {
+  return value === undefined || value > 0.995 ? '' : text(Math.round(value * 100))
+}
+
+const TIERS: Record<string, string> = { tools: 'tools', system: 'the system prompt', messages: 'the conversation' }
+
+// What made a prefix miss that this session had sent before.
+function Changed({ divergence }: { divergence: Divergence }) {
+  return (
+    <p class="note" data-divergence>
+      The prefix changed since the session's previous request: block {count(divergence.index + 1)}, in{' '}
+      {TIERS[divergence.tier] ?? divergence.tier} ({divergence.kind.replace('_', ' ')}). The {count(divergence.shared_blocks)} blocks
+      before it (about {count(divergence.shared_tokens)} tokens) are the same; the previous request had {count(divergence.previous_blocks)}.
+    </p>
+  )
 }
 
 export function Why({ row, decision }: { row: RowDetail; decision: Decision }) {
@@ -47,12 +65,20 @@ export function Why({ row, decision }: { row: RowDetail; decision: Decision }) {
               <p class="muted">
                 expected <b>{count(candidate.predicted_read)}</b> read, {count(candidate.predicted_write)} written,{' '}
                 {count(candidate.predicted_uncached)} uncached
+                {share(candidate.confidence, (percent) => `, ${percent} % sure`)}
+                {share(candidate.headroom, (percent) => `; ${percent} % of its limits left`)}
                 {candidate.in_flight > 0 && `; ${candidate.in_flight} in flight`}
               </p>
             </li>
           )
         })}
       </ol>
+      {(decision.waited_ms ?? 0) > 0 && (
+        <p class="note">
+          Waited {duration(decision.waited_ms ?? 0)} for another request that was writing the same prefix, to read it instead.
+        </p>
+      )}
+      {decision.divergence && <Changed divergence={decision.divergence} />}
       {decision.blocks !== undefined && (
         <p class="muted note">
           The prompt: {count(decision.blocks)} blocks, {count(decision.breakpoints)} cache{' '}

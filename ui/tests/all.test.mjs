@@ -1,0 +1,163 @@
+// The console in headless Chromium over made-up rows: what a person does, in both themes.
+import test, { after, before } from 'node:test'
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { brotliCompressSync } from 'node:zlib'
+import { launch, newPage, signIn } from './browser.mjs'
+import { KEY, startMock } from './mock-server.mjs'
+
+const AXE = readFileSync(new URL('../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8')
+const BUDGET = 120 * 1024
+const rowsOf = (page) => page.locator('[data-id]')
+let browser
+
+before(async () => {
+  browser = await launch()
+})
+after(() => browser.close())
+
+// A mock and a page for one test; what the page reports as an error fails it.
+async function open(t, { mock: mockOptions = {}, page: pageOptions = {}, path = '/ui/', signedIn = true } = {}) {
+  const mock = await startMock(mockOptions)
+  const page = await newPage(browser, pageOptions)
+  t.after(async () => {
+    await page.context().close()
+    await mock.close()
+  })
+  if (signedIn) await signIn(page, mock.url, path)
+  else await page.goto(mock.url + path)
+  return { mock, page }
+}
+
+test('sign-in refuses a wrong key in words, takes the right one, and signs out', async (t) => {
+  const { page } = await open(t, { signedIn: false })
+  await page.fill('input[type=password]', 'sk-wrong')
+  await page.keyboard.press('Enter')
+  await page.getByText('That is not the master key').waitFor()
+  await page.fill('input[type=password]', KEY)
+  await page.keyboard.press('Enter')
+  await rowsOf(page).first().waitFor()
+  await page.getByRole('button', { name: /sign out/i }).click()
+  await page.locator('input[type=password]').waitFor()
+  assert.deepEqual(page.problems, [])
+})
+
+test('rows show model, deployment and cache tokens; opening the page costs few requests', async (t) => {
+  const { mock, page } = await open(t)
+  await rowsOf(page).first().waitFor()
+  const row = mock.state.rows.find((entry) => entry.cache_read_input_tokens > 0)
+  const text = await page.locator(`[data-id="${row.request_id}"]`).innerText()
+  assert.ok(text.includes(row.cache_read_input_tokens.toLocaleString('en-US')), text)
+  assert.ok(text.includes(row.model_id.slice(0, 8)))
+  const calls = mock.state.requests.filter((line) => /\/(spend|ui\/api)\//.test(line))
+  assert.ok(calls.length <= 6, calls.join('\n'))
+  assert.deepEqual(page.problems, [])
+})
+
+test('filters live in the URL, and the URL brings them back', async (t) => {
+  const { mock, page } = await open(t)
+  const failed = mock.state.rows.filter((row) => row.status === 'failure').length
+  assert.ok(failed > 0)
+  await rowsOf(page).first().waitFor()
+  await page.locator('#facets').getByText('failure', { exact: true }).click()
+  await page.waitForFunction(() => [...document.querySelectorAll('[data-id]')].every((row) => row.dataset.failed === 'true'))
+  assert.match(page.url(), /status/)
+  await page.reload()
+  await rowsOf(page).first().waitFor()
+  assert.ok(await rowsOf(page).evaluateAll((rows) => rows.every((row) => row.dataset.failed === 'true')))
+  await page.goBack()
+  assert.deepEqual(page.problems, [])
+})
+
+test('the drawer shows tokens, cost, attempts and why; the keyboard walks through it', async (t) => {
+  const { mock, page } = await open(t)
+  await rowsOf(page).first().waitFor()
+  const index = mock.state.rows.findIndex((row) => row.status === 'success' && row.cache_read_input_tokens > 0)
+  await page.locator(`[data-id="${mock.state.rows[index].request_id}"]`).click()
+  const drawer = page.getByRole('dialog')
+  for (const title of ['Tokens', 'Attempts', 'Why this deployment', 'Cost']) await drawer.getByRole('region', { name: title }).or(drawer.getByText(title, { exact: true })).first().waitFor()
+  await drawer.getByText('holds the longest warm prefix').waitFor()
+  const before = page.url()
+  await page.keyboard.press('j')
+  await page.waitForFunction((url) => location.href !== url, before)
+  await page.keyboard.press('Escape')
+  await drawer.waitFor({ state: 'detached' })
+  assert.deepEqual(page.problems, [])
+})
+
+test('a prefix that changed is named by its block', async (t) => {
+  const { mock, page } = await open(t)
+  await rowsOf(page).first().waitFor()
+  const row = mock.state.rows.find((entry) => entry.status === 'success' && entry.cache_read_input_tokens === 0)
+  await page.goto(`${mock.url}/ui/?search=${row.request_id}`)
+  await page.locator(`[data-id="${row.request_id}"]`).click()
+  const text = await page.locator('[data-divergence]').innerText()
+  assert.match(text, /block 3, in the system prompt/)
+})
+
+test('live mode shows a new row without a reload', async (t) => {
+  const { mock, page } = await open(t)
+  await rowsOf(page).first().waitFor()
+  assert.equal(await page.getByRole('button', { name: 'Live' }).getAttribute('aria-pressed'), 'true')
+  for (let i = 0; i < 100 && mock.watchers.size === 0; i++) await new Promise((done) => setTimeout(done, 20))
+  assert.equal(mock.watchers.size, 1)
+  const row = mock.emit()
+  await page.locator(`[data-id="${row.request_id}"]`).waitFor()
+  assert.deepEqual(page.problems, [])
+})
+
+test('no rows yet: the page says how to send the first request', async (t) => {
+  const { page } = await open(t, { mock: { rows: 0 } })
+  await page.getByText('ANTHROPIC_BASE_URL').first().waitFor()
+  assert.deepEqual(page.problems, [])
+})
+
+test('a ledger that cannot be read is said, not shown as empty', async (t) => {
+  const { mock, page } = await open(t)
+  await rowsOf(page).first().waitFor()
+  mock.state.fail = 500
+  await page.getByRole('button', { name: 'Refresh' }).click()
+  await page.getByText(/could not be read/).first().waitFor()
+})
+
+test('100,000 rows scroll without filling the page', async (t) => {
+  const { page } = await open(t, { mock: { rows: 100_000 } })
+  await rowsOf(page).first().waitFor()
+  assert.ok((await rowsOf(page).count()) < 300)
+  assert.deepEqual(page.problems, [])
+})
+
+test('the models page shows health, hit rate and entries', async (t) => {
+  const { mock, page } = await open(t, { path: '/ui/models' })
+  await page.getByText('Models and upstreams').waitFor()
+  await page.getByText(mock.state.rows[0].model_group).first().waitFor()
+  await page.getByText(/cooling|rate limited/i).first().waitFor()
+  assert.deepEqual(page.problems, [])
+})
+
+for (const colorScheme of ['light', 'dark'])
+  for (const path of ['/ui/', '/ui/models'])
+    test(`no serious accessibility problems: ${path}, ${colorScheme}`, async (t) => {
+      const { page } = await open(t, { path, page: { colorScheme, bypassCSP: true } })
+      await page.locator('main, [role=main], .logs').first().waitFor()
+      await page.waitForTimeout(300)
+      await page.evaluate(AXE)
+      const found = await page.evaluate(() => window.axe.run({ runOnly: ['wcag2a', 'wcag2aa'] }))
+      const bad = found.violations.filter((entry) => ['serious', 'critical'].includes(entry.impact))
+      assert.deepEqual(bad.map((entry) => `${entry.id}: ${entry.nodes.map((node) => node.target).join(' ')}`), [])
+    })
+
+test('a narrow window has no sideways scroll', async (t) => {
+  const { page } = await open(t, { page: { width: 360, height: 740 } })
+  await rowsOf(page).first().waitFor()
+  const [inner, scroll] = await page.evaluate(() => [window.innerWidth, document.documentElement.scrollWidth])
+  assert.ok(scroll <= inner, `${scroll} > ${inner}`)
+})
+
+test('the bundle stays small', () => {
+  const dist = new URL('../dist/', import.meta.url)
+  const files = [...readdirSync(dist), ...readdirSync(new URL('assets/', dist)).map((name) => `assets/${name}`)]
+  const bytes = files.filter((name) => /\.(js|css|html|svg)$/.test(name)).reduce((sum, name) => sum + brotliCompressSync(readFileSync(new URL(name, dist))).length, 0)
+  assert.ok(bytes <= BUDGET, `${bytes} bytes of brotli`)
+  console.log(`measured the console: ${bytes} bytes of brotli`)
+})
