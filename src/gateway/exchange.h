@@ -108,7 +108,7 @@ struct wp_exchange {
     int upstream_status;
     struct wp_buf upstream_error_body;
     bool response_begun; // the router knows that the entries are readable
-    uint64_t chunk_ns; // when the bytes arrived that are being worked on, until the commit
+    uint64_t chunk_ns;   // when the bytes arrived that are being worked on, until the commit
 
     // the client
     struct wp_buf hold; // client bytes not yet sent: before commit, or a JSON answer

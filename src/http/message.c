@@ -155,11 +155,9 @@ void wp_message_resume(struct wp_message *message)
     llhttp_resume(&message->parser);
 }
 
-static enum wp_err error_of(struct wp_message *message, llhttp_errno_t code)
+static enum wp_err error_of(const struct wp_message *message)
 {
-    if (message->err != WP_OK)
-        return message->err;
-    return code == HPE_INVALID_TRANSFER_ENCODING ? WP_ERR_NOT_SUPPORTED : WP_ERR_INVALID;
+    return message->err != WP_OK ? message->err : WP_ERR_INVALID;
 }
 
 enum wp_err wp_message_feed(struct wp_message *message, wp_view bytes, size_t *used)
@@ -176,7 +174,7 @@ enum wp_err wp_message_feed(struct wp_message *message, wp_view bytes, size_t *u
         *used = (size_t)(llhttp_get_error_pos(&message->parser) - bytes.ptr);
         return code == HPE_PAUSED ? WP_OK : WP_ERR_INVALID;
     }
-    return error_of(message, code);
+    return error_of(message);
 }
 
 bool wp_message_finish(struct wp_message *message)

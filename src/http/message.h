@@ -40,7 +40,7 @@ void wp_message_free(struct wp_message *message);
 // Begins a new message whose strings live in `arena`.
 void wp_message_begin(struct wp_message *message, struct wp_arena *arena);
 // *used bytes were taken; less than given when parsing paused (head or end). Errors: INVALID,
-// HEAD_TOO_LARGE, URI_TOO_LONG, NO_MEMORY, NOT_SUPPORTED (an unknown transfer coding).
+// HEAD_TOO_LARGE, URI_TOO_LONG, NO_MEMORY.
 enum wp_err wp_message_feed(struct wp_message *message, wp_view bytes, size_t *used) WP_WARN_UNUSED;
 void wp_message_resume(struct wp_message *message);
 // The stream has ended: true if that ends the message (close-delimited bodies).

@@ -1,0 +1,302 @@
+// The client against a scripted peer: answers in any splitting, connections that break, the pool.
+#include "support.h"
+
+#include "http/client.h"
+
+// One answer of the peer: what it sends after it has read a request head.
+struct peer_step {
+    wp_view first, second; // sent with a pause between them
+    bool close;            // after it
+    bool reset;            // instead of an orderly close
+    bool hold;             // says nothing more, until the client gives up
+};
+
+struct peer {
+    int listener;
+    uint16_t port;
+    pthread_t thread;
+    const struct peer_step *steps;
+    size_t count;
+    size_t connections, requests;
+};
+
+static bool read_head(int fd)
+{
+    char text[8192];
+    size_t len = 0;
+    while (len < sizeof(text)) {
+        ssize_t got = recv(fd, text + len, sizeof(text) - len, 0);
+        if (got <= 0)
+            return false;
+        len += (size_t)got;
+        if (wp_view_contains(wp_view_make(text, len), WP_VIEW("\r\n\r\n")))
+            return true;
+    }
+    return false;
+}
+
+static void *peer_run(void *arg)
+{
+    struct peer *peer = arg;
+    size_t step = 0;
+    while (step < peer->count) {
+        int fd = accept(peer->listener, NULL, NULL);
+        if (fd < 0)
+            break;
+        peer->connections++;
+        while (step < peer->count && read_head(fd)) {
+            const struct peer_step *answer = &peer->steps[step++];
+            peer->requests++;
+            say(fd, answer->first);
+            if (answer->second.len > 0) {
+                usleep(1500);
+                say(fd, answer->second);
+            }
+            if (answer->reset) {
+                struct linger hard = {1, 0};
+                setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+            }
+            if (answer->hold)
+                (void)has_ended(fd);
+            if (answer->close || answer->reset || answer->hold)
+                break;
+        }
+        close(fd);
+    }
+    return NULL;
+}
+
+static void peer_start(struct peer *peer, const struct peer_step *steps, size_t count)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    *peer = (struct peer){.steps = steps, .count = count};
+    peer->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(peer->listener, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(peer->listener, 16), 0);
+    getsockname(peer->listener, (struct sockaddr *)&address, &len);
+    peer->port = ntohs(address.sin_port);
+    assert_int_equal(pthread_create(&peer->thread, NULL, peer_run, peer), 0);
+}
+
+static void peer_stop(struct peer *peer)
+{
+    shutdown(peer->listener, SHUT_RDWR);
+    pthread_join(peer->thread, NULL);
+    close(peer->listener);
+}
+
+// One call and what came of it.
+struct outcome {
+    struct wp_loop *loop;
+    struct wp_client *client;
+    struct wp_call *call;
+    struct wp_buf body;
+    uint32_t patience_ms; // with a silent peer
+    int status;
+    enum wp_err err;
+    bool ended;
+};
+
+static void on_head(void *state, int status, const struct wp_headers *headers)
+{
+    (void)headers;
+    ((struct outcome *)state)->status = status;
+}
+
+static void on_body(void *state, wp_view bytes)
+{
+    wp_buf_append(&((struct outcome *)state)->body, bytes);
+}
+
+static void on_end(void *state)
+{
+    struct outcome *outcome = state;
+    outcome->ended = true;
+    wp_loop_stop(outcome->loop);
+}
+
+static void on_error(void *state, enum wp_err err, const char *detail)
+{
+    struct outcome *outcome = state;
+    assert_non_null(detail);
+    outcome->err = err;
+    wp_loop_stop(outcome->loop);
+}
+
+static void open_client(struct outcome *outcome)
+{
+    struct wp_client_config config;
+    *outcome = (struct outcome){.body = wp_buf_make(1024 * 1024), .patience_ms = 10000};
+    wp_client_config_default(&config);
+    assert_ok(wp_loop_create(&outcome->loop));
+    assert_ok(wp_client_create(outcome->loop, &config, &outcome->client));
+}
+
+static void close_client(struct outcome *outcome)
+{
+    wp_client_destroy(outcome->client);
+    wp_loop_destroy(outcome->loop);
+    wp_buf_free(&outcome->body);
+}
+
+static void ask(struct outcome *outcome, uint16_t port)
+{
+    static const struct wp_call_events events = {on_head, on_body, on_end, on_error};
+    static const struct wp_header headers[] = {{WP_VIEW("Host"), WP_VIEW("x")}};
+    static const wp_view body[] = {WP_VIEW("{\"a\":"), WP_VIEW("1}")};
+    const struct wp_call_request request = {
+        .host = WP_VIEW("127.0.0.1"),
+        .port = port,
+        .method = WP_VIEW("POST"),
+        .target = WP_VIEW("/t"),
+        .headers = headers,
+        .header_count = 1,
+        .body = body,
+        .body_count = 2,
+        .connect_timeout_ms = 5000,
+        .first_byte_timeout_ms = outcome->patience_ms,
+        .idle_timeout_ms = outcome->patience_ms,
+        .retry_stale = true,
+    };
+    wp_buf_clear(&outcome->body);
+    outcome->status = 0;
+    outcome->err = WP_OK;
+    outcome->ended = false;
+    assert_ok(wp_call_start(outcome->client, &request, &events, outcome, &outcome->call));
+    wp_loop_run(outcome->loop);
+}
+
+static void check_answer(const char *answer, bool close_after, const char *expected)
+{
+    wp_view all = wp_view_of(answer);
+    struct peer_step *steps = calloc(all.len + 1, sizeof(*steps));
+    struct peer peer;
+    struct outcome outcome;
+    assert_non_null(steps);
+    for (size_t cut = 0; cut <= all.len; cut++)
+        steps[cut] = (struct peer_step){
+            .first = wp_view_sub(all, 0, cut),
+            .second = wp_view_skip(all, cut),
+            .close = close_after,
+        };
+    peer_start(&peer, steps, all.len + 1);
+    open_client(&outcome);
+    for (size_t cut = 0; cut <= all.len; cut++) {
+        ask(&outcome, peer.port);
+        assert_err(outcome.err, WP_OK);
+        assert_true(outcome.ended);
+        assert_int_equal(outcome.status, 200);
+        assert_view(wp_buf_view(&outcome.body), expected);
+    }
+    close_client(&outcome);
+    peer_stop(&peer);
+    assert_int_equal(peer.requests, all.len + 1);
+    assert_int_equal(peer.connections, close_after ? all.len + 1 : 1); // kept alive otherwise
+    free(steps);
+}
+
+static void test_every_split(void **state)
+{
+    (void)state;
+    check_answer("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", false, "hello");
+    check_answer(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
+        false, "hello");
+    check_answer("HTTP/1.1 200 OK\r\n\r\nhello", true, "hello");
+    check_answer("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", false,
+                 "");
+    check_answer("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", true, "ok");
+}
+
+static void check_error(struct peer_step step, enum wp_err expected)
+{
+    struct peer peer;
+    struct outcome outcome;
+    peer_start(&peer, &step, 1);
+    open_client(&outcome);
+    if (step.hold)
+        outcome.patience_ms = 200;
+    ask(&outcome, peer.port);
+    if (outcome.err != expected)
+        print_error("after \"%.*s\"\n", WP_VIEW_ARG(step.first));
+    assert_err(outcome.err, expected);
+    assert_false(outcome.ended);
+    close_client(&outcome);
+    peer_stop(&peer);
+}
+
+#define STEP(text, ...) ((struct peer_step){.first = WP_VIEW(text), __VA_ARGS__})
+
+static void test_broken_answers(void **state)
+{
+    (void)state;
+    check_error(STEP("", .close = true), WP_ERR_RESET);
+    check_error(STEP("HTTP/1.1 200 OK\r\nConte", .close = true), WP_ERR_RESET);
+    check_error(STEP("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", .close = true),
+                WP_ERR_INCOMPLETE);
+    check_error(STEP("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", .reset = true),
+                WP_ERR_INCOMPLETE);
+    check_error(
+        STEP("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel", .close = true),
+        WP_ERR_INCOMPLETE);
+    check_error(STEP("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", .close = true),
+                WP_ERR_PROTOCOL);
+    check_error(STEP("SSH-2.0-OpenSSH\r\n\r\n", .close = true), WP_ERR_PROTOCOL);
+    check_error(
+        STEP("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", .close = true),
+        WP_ERR_PROTOCOL);
+}
+
+static void test_silence(void **state)
+{
+    (void)state;
+    check_error(STEP("", .hold = true), WP_ERR_UPSTREAM_TIMEOUT);
+    check_error(STEP("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", .hold = true),
+                WP_ERR_UPSTREAM_TIMEOUT);
+}
+
+static void test_nobody_listens(void **state)
+{
+    (void)state;
+    struct peer peer;
+    struct outcome outcome;
+    const struct peer_step none = {.close = true};
+    peer_start(&peer, &none, 1);
+    peer_stop(&peer);
+    open_client(&outcome);
+    ask(&outcome, peer.port);
+    assert_err(outcome.err, WP_ERR_CONNECT);
+    close_client(&outcome);
+}
+
+// A kept connection that the peer has closed meanwhile costs a fresh one, not an error.
+static void test_stale_connection(void **state)
+{
+    (void)state;
+    static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    const struct peer_step steps[] = {STEP(ok, .close = true), STEP(ok), STEP(ok)};
+    struct peer peer;
+    struct outcome outcome;
+    peer_start(&peer, steps, 3);
+    open_client(&outcome);
+    for (int i = 0; i < 3; i++) {
+        ask(&outcome, peer.port);
+        assert_err(outcome.err, WP_OK);
+        assert_view(wp_buf_view(&outcome.body), "ok");
+    }
+    close_client(&outcome);
+    peer_stop(&peer);
+    assert_int_equal(peer.connections, 2);
+    assert_int_equal(peer.requests, 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_split),      cmocka_unit_test(test_broken_answers),
+        cmocka_unit_test(test_silence),          cmocka_unit_test(test_nobody_listens),
+        cmocka_unit_test(test_stale_connection),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
