@@ -15,6 +15,11 @@ elseif(CMAKE_BUILD_TYPE STREQUAL "Release" OR CMAKE_BUILD_TYPE STREQUAL "RelWith
     -fstack-clash-protection -fcf-protection -ffunction-sections -fdata-sections)
   add_link_options(-Wl,-z,relro,-z,now,-z,noexecstack -Wl,--gc-sections -Wl,--as-needed -pie)
 endif()
+if(WP_FUZZ)
+  # coverage that libFuzzer steers by; only its targets bring libFuzzer's main
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_link_options(-fsanitize=fuzzer-no-link)
+endif()
 if(WP_ALLOC_FAULTS)
   add_compile_definitions(WP_ALLOC_FAULTS=1)
 endif()
