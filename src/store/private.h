@@ -56,10 +56,23 @@ static inline uint64_t store_prompt_tokens(const struct wp_record *record)
 
 // writer.c -----------------------------------------------------------------------------------
 
+// What the rows of a batch with the same rollup keys add up to.
+struct store_sum {
+    const struct wp_record *record; // the first of them: the keys
+    int64_t hour_ms;
+    uint64_t requests, input_tokens, cache_read_tokens, cache_write_5m_tokens,
+        cache_write_1h_tokens, output_tokens, predicted_read_tokens;
+    double spend, saved;
+};
+
+enum { STORE_SUMS_MAX = 32 }; // more than that in one batch are written in parts
+
 // The recorder's connection with its prepared statements.
 struct store_writer {
     sqlite3 *db; // NULL: to be opened (again)
     sqlite3_stmt *insert, *insert_detail, *hourly, *daily, *savepoint, *rollback, *release;
+    struct store_sum sums[STORE_SUMS_MAX];
+    size_t sum_count;
 };
 
 enum wp_err store_writer_open(struct store_writer *writer, const char *path, char *error,

@@ -12,8 +12,9 @@ static const char hourly_sql[] =
     "INSERT INTO usage_hourly (hour_ms, model_id, model, model_group, api_key_hash, status,"
     " error_code, requests, spend, saved, input_tokens, cache_read_tokens, cache_write_5m_tokens,"
     " cache_write_1h_tokens, output_tokens, predicted_read_tokens)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
-    " ON CONFLICT DO UPDATE SET requests = requests + 1, spend = spend + excluded.spend,"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?16, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+    " ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,"
+    " spend = spend + excluded.spend,"
     " saved = saved + excluded.saved, input_tokens = input_tokens + excluded.input_tokens,"
     " cache_read_tokens = cache_read_tokens + excluded.cache_read_tokens,"
     " cache_write_5m_tokens = cache_write_5m_tokens + excluded.cache_write_5m_tokens,"
@@ -26,14 +27,14 @@ static const char daily_sql[] =
     " model_id, prompt_tokens, completion_tokens, cache_read_input_tokens,"
     " cache_creation_input_tokens, spend, saved, api_requests, successful_requests,"
     " failed_requests)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 1, ?14, 1 - ?14)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
     " ON CONFLICT DO UPDATE SET prompt_tokens = prompt_tokens + excluded.prompt_tokens,"
     " completion_tokens = completion_tokens + excluded.completion_tokens,"
     " cache_read_input_tokens = cache_read_input_tokens + excluded.cache_read_input_tokens,"
     " cache_creation_input_tokens ="
     "  cache_creation_input_tokens + excluded.cache_creation_input_tokens,"
     " spend = spend + excluded.spend, saved = saved + excluded.saved,"
-    " api_requests = api_requests + 1,"
+    " api_requests = api_requests + excluded.api_requests,"
     " successful_requests = successful_requests + excluded.successful_requests,"
     " failed_requests = failed_requests + excluded.failed_requests";
 
@@ -125,42 +126,98 @@ static int insert_detail(struct store_writer *writer, const struct wp_record *re
     return run(s);
 }
 
-static int add_hourly(struct store_writer *writer, const struct wp_record *r)
+static int add_hourly(struct store_writer *writer, const struct store_sum *sum)
 {
     sqlite3_stmt *s = writer->hourly;
+    const struct wp_record *r = sum->record;
     const wp_view texts[] = {r->model_id,     r->model,  r->model_group,
                              r->api_key_hash, r->status, r->error_code};
-    const uint64_t numbers[] = {r->input_tokens,          r->cache_read_tokens,
-                                r->cache_write_5m_tokens, r->cache_write_1h_tokens,
-                                r->output_tokens,         r->predicted_read_tokens};
-    sqlite3_bind_int64(s, 1, r->start_ms - r->start_ms % HOUR_MS);
+    const uint64_t numbers[] = {sum->input_tokens,          sum->cache_read_tokens,
+                                sum->cache_write_5m_tokens, sum->cache_write_1h_tokens,
+                                sum->output_tokens,         sum->predicted_read_tokens,
+                                sum->requests};
+    sqlite3_bind_int64(s, 1, sum->hour_ms);
     for (size_t i = 0; i < WP_COUNT_OF(texts); i++)
         store_bind_text(s, (int)i + 2, texts[i]);
-    sqlite3_bind_double(s, 8, finite_or_zero(r->spend));
-    sqlite3_bind_double(s, 9, finite_or_zero(r->saved));
+    sqlite3_bind_double(s, 8, sum->spend);
+    sqlite3_bind_double(s, 9, sum->saved);
     for (size_t i = 0; i < WP_COUNT_OF(numbers); i++)
         sqlite3_bind_int64(s, (int)i + 10, (int64_t)numbers[i]);
     return run(s);
 }
 
-static int add_daily(struct store_writer *writer, const struct wp_record *r)
+static int add_daily(struct store_writer *writer, const struct store_sum *sum)
 {
     sqlite3_stmt *s = writer->daily;
+    const struct wp_record *r = sum->record;
     char date[WP_RFC3339_LEN + 1];
     wp_format_rfc3339(r->start_ms, date);
     const wp_view texts[] = {
         wp_view_make(date, 10), r->api_key_hash, r->model, r->model_group, r->provider,
         r->call_type,           r->model_id};
-    const uint64_t numbers[] = {store_prompt_tokens(r), r->output_tokens, r->cache_read_tokens,
-                                r->cache_write_5m_tokens + r->cache_write_1h_tokens};
+    const uint64_t cache_writes = sum->cache_write_5m_tokens + sum->cache_write_1h_tokens;
+    const uint64_t numbers[] = {
+        sum->input_tokens + sum->cache_read_tokens + cache_writes, sum->output_tokens,
+        sum->cache_read_tokens, cache_writes};
+    bool ok = wp_view_is(r->status, "success");
     for (size_t i = 0; i < WP_COUNT_OF(texts); i++)
         store_bind_text(s, (int)i + 1, texts[i]);
     for (size_t i = 0; i < WP_COUNT_OF(numbers); i++)
         sqlite3_bind_int64(s, (int)i + 8, (int64_t)numbers[i]);
-    sqlite3_bind_double(s, 12, finite_or_zero(r->spend));
-    sqlite3_bind_double(s, 13, finite_or_zero(r->saved));
-    sqlite3_bind_int(s, 14, wp_view_is(r->status, "success") ? 1 : 0);
+    sqlite3_bind_double(s, 12, sum->spend);
+    sqlite3_bind_double(s, 13, sum->saved);
+    sqlite3_bind_int64(s, 14, (int64_t)sum->requests);
+    sqlite3_bind_int64(s, 15, ok ? (int64_t)sum->requests : 0);
+    sqlite3_bind_int64(s, 16, ok ? 0 : (int64_t)sum->requests);
     return run(s);
+}
+
+static bool same_sum(const struct store_sum *sum, const struct wp_record *r)
+{
+    const struct wp_record *of = sum->record;
+    return sum->hour_ms == r->start_ms - r->start_ms % HOUR_MS &&
+           wp_view_eq(of->model_id, r->model_id) && wp_view_eq(of->model, r->model) &&
+           wp_view_eq(of->model_group, r->model_group) &&
+           wp_view_eq(of->api_key_hash, r->api_key_hash) && wp_view_eq(of->status, r->status) &&
+           wp_view_eq(of->error_code, r->error_code) && wp_view_eq(of->provider, r->provider) &&
+           wp_view_eq(of->call_type, r->call_type);
+}
+
+static int flush_sums(struct store_writer *writer)
+{
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < writer->sum_count && rc == SQLITE_OK; i++) {
+        rc = add_hourly(writer, &writer->sums[i]);
+        if (rc == SQLITE_OK)
+            rc = add_daily(writer, &writer->sums[i]);
+    }
+    writer->sum_count = 0;
+    return rc;
+}
+
+// Rows of a batch mostly share hour, deployment and key: one upsert per such set, not per row.
+static int add_to_sums(struct store_writer *writer, const struct wp_record *r)
+{
+    struct store_sum *sum = NULL;
+    for (size_t i = 0; i < writer->sum_count && sum == NULL; i++)
+        sum = same_sum(&writer->sums[i], r) ? &writer->sums[i] : NULL;
+    if (sum == NULL) {
+        int rc = writer->sum_count == STORE_SUMS_MAX ? flush_sums(writer) : SQLITE_OK;
+        if (rc != SQLITE_OK)
+            return rc;
+        sum = &writer->sums[writer->sum_count++];
+        *sum = (struct store_sum){.record = r, .hour_ms = r->start_ms - r->start_ms % HOUR_MS};
+    }
+    sum->requests++;
+    sum->spend += finite_or_zero(r->spend);
+    sum->saved += finite_or_zero(r->saved);
+    sum->input_tokens += r->input_tokens;
+    sum->cache_read_tokens += r->cache_read_tokens;
+    sum->cache_write_5m_tokens += r->cache_write_5m_tokens;
+    sum->cache_write_1h_tokens += r->cache_write_1h_tokens;
+    sum->output_tokens += r->output_tokens;
+    sum->predicted_read_tokens += r->predicted_read_tokens;
+    return SQLITE_OK;
 }
 
 static int insert_one(struct store_writer *writer, const struct wp_record *record)
@@ -170,10 +227,6 @@ static int insert_one(struct store_writer *writer, const struct wp_record *recor
         rc = run(writer->insert);
     if (rc == SQLITE_OK && store_row_has_detail(record))
         rc = insert_detail(writer, record);
-    if (rc == SQLITE_OK)
-        rc = add_hourly(writer, record);
-    if (rc == SQLITE_OK)
-        rc = add_daily(writer, record);
     return rc;
 }
 
@@ -184,13 +237,28 @@ static bool is_records_fault(int rc)
     return primary == SQLITE_TOOBIG || primary == SQLITE_CONSTRAINT || primary == SQLITE_MISMATCH;
 }
 
-static int insert_all(struct store_writer *writer, struct store_item *items, size_t *refused)
+static int insert_all(struct store_writer *writer, struct store_item *items)
 {
     int rc = SQLITE_OK;
+    writer->sum_count = 0;
+    for (struct store_item *item = items; item != NULL && rc == SQLITE_OK; item = item->next) {
+        rc = insert_one(writer, &item->record);
+        if (rc == SQLITE_OK)
+            rc = add_to_sums(writer, &item->record);
+    }
+    return rc == SQLITE_OK ? flush_sums(writer) : rc;
+}
+
+// The same with a savepoint around each row, so that one that the schema refuses leaves alone.
+static int insert_each(struct store_writer *writer, struct store_item *items, size_t *refused)
+{
+    int rc = SQLITE_OK;
+    writer->sum_count = 0;
     for (struct store_item *item = items; item != NULL && rc == SQLITE_OK; item = item->next) {
         rc = run(writer->savepoint);
         if (rc == SQLITE_OK)
             rc = insert_one(writer, &item->record);
+        bool good = rc == SQLITE_OK;
         if (rc != SQLITE_OK && is_records_fault(rc) && !sqlite3_get_autocommit(writer->db)) {
             wp_log(WP_LOG_WARN, "ledger", "a row was refused: %s", sqlite3_errmsg(writer->db));
             ++*refused;
@@ -198,17 +266,30 @@ static int insert_all(struct store_writer *writer, struct store_item *items, siz
         }
         if (rc == SQLITE_OK)
             rc = run(writer->release);
+        if (rc == SQLITE_OK && good)
+            rc = add_to_sums(writer, &item->record);
     }
-    return rc;
+    return rc == SQLITE_OK ? flush_sums(writer) : rc;
+}
+
+static int insert_batch(struct store_writer *writer, struct store_item *items, size_t *refused)
+{
+    int rc = store_exec(writer->db, "BEGIN IMMEDIATE");
+    if (rc == SQLITE_OK)
+        rc = insert_all(writer, items);
+    if (!is_records_fault(rc))
+        return rc;
+    if (!sqlite3_get_autocommit(writer->db))
+        (void)store_exec(writer->db, "ROLLBACK");
+    rc = store_exec(writer->db, "BEGIN IMMEDIATE");
+    return rc == SQLITE_OK ? insert_each(writer, items, refused) : rc;
 }
 
 bool store_writer_commit(struct store_writer *writer, struct store_item *items, size_t *refused,
                          char *error, size_t error_size)
 {
     *refused = 0;
-    int rc = store_exec(writer->db, "BEGIN IMMEDIATE");
-    if (rc == SQLITE_OK)
-        rc = insert_all(writer, items, refused);
+    int rc = insert_batch(writer, items, refused);
     if (rc == SQLITE_OK)
         rc = store_exec(writer->db, "COMMIT");
     if (rc == SQLITE_OK)
