@@ -1,5 +1,6 @@
 #include "base/arena.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -20,6 +21,7 @@ struct hook {
     void *arg;
 };
 
+// Lies in its own first chunk.
 struct wp_arena {
     uint32_t magic;
     struct chunk *current; // newest first
@@ -29,14 +31,110 @@ struct wp_arena {
     size_t next_size;
 };
 
+// Spare chunks --------------------------------------------------------------------------------
+
+// Each thread keeps some chunks of the regular sizes: arenas live for a request, and malloc splits
+// and joins blocks of this size at a price. Not where tools watch every allocation.
+#if defined(__SANITIZE_ADDRESS__) || defined(WP_ALLOC_FAULTS)
+enum { SPARE_MAX = 0 };
+#else
+enum { SPARE_MAX = 64 }; // of each size: at most 8 MiB per thread, less after a trim
+#endif
+enum { SIZES = 6 }; // FIRST_CHUNK << 0 … 5
+
+struct spares {
+    struct chunk *first[SIZES];
+    uint32_t count[SIZES];
+    uint32_t least[SIZES]; // fewest since the last trim: those were not needed
+};
+
+static _Thread_local struct spares spares;
+static pthread_key_t thread_end;
+static pthread_once_t thread_end_once = PTHREAD_ONCE_INIT;
+static _Thread_local bool thread_known;
+
+static void free_spares(void *arg)
+{
+    struct spares *of = arg;
+    for (size_t i = 0; i < SIZES; i++) {
+        while (of->first[i] != NULL) {
+            struct chunk *chunk = of->first[i];
+            of->first[i] = chunk->next;
+            wp_free(chunk);
+        }
+        of->count[i] = 0;
+    }
+}
+
+static void make_key(void)
+{
+    WP_CHECK(pthread_key_create(&thread_end, free_spares) == 0);
+}
+
+static size_t size_index(size_t size)
+{
+    for (size_t i = 0; i < SIZES; i++)
+        if (size == (size_t)FIRST_CHUNK << i)
+            return i;
+    return SIZES;
+}
+
+static struct chunk *take_chunk(size_t size)
+{
+    size_t index = size_index(size);
+    struct chunk *chunk = index < SIZES ? spares.first[index] : NULL;
+    if (chunk == NULL) {
+        chunk = wp_realloc(NULL, sizeof(*chunk) + size); // not zeroed: alloc does that
+    } else {
+        spares.first[index] = chunk->next;
+        if (--spares.count[index] < spares.least[index])
+            spares.least[index] = spares.count[index];
+    }
+    if (chunk != NULL)
+        *chunk = (struct chunk){.size = size};
+    return chunk;
+}
+
+static void give_chunk(struct chunk *chunk)
+{
+    size_t index = size_index(chunk->size);
+    if (index == SIZES || spares.count[index] >= SPARE_MAX) {
+        wp_free(chunk);
+        return;
+    }
+    if (!thread_known) {
+        pthread_once(&thread_end_once, make_key);
+        pthread_setspecific(thread_end, &spares);
+        thread_known = true;
+    }
+    chunk->next = spares.first[index];
+    spares.first[index] = chunk;
+    spares.count[index]++;
+}
+
+void wp_arena_trim(void)
+{
+    for (size_t i = 0; i < SIZES; i++) {
+        for (; spares.least[i] > 0; spares.least[i]--, spares.count[i]--) {
+            struct chunk *chunk = spares.first[i];
+            spares.first[i] = chunk->next;
+            wp_free(chunk);
+        }
+        spares.least[i] = spares.count[i];
+    }
+}
+
+// Arenas --------------------------------------------------------------------------------------
+
 struct wp_arena *wp_arena_create(size_t limit)
 {
-    struct wp_arena *arena = wp_alloc(sizeof(*arena));
-    if (arena == NULL)
+    struct chunk *chunk = take_chunk(FIRST_CHUNK);
+    if (chunk == NULL)
         return NULL;
-    arena->magic = ARENA_MAGIC;
-    arena->limit = limit;
-    arena->next_size = FIRST_CHUNK;
+    struct wp_arena *arena = (struct wp_arena *)(void *)chunk->data;
+    *arena = (struct wp_arena){
+        .magic = ARENA_MAGIC, .current = chunk, .limit = limit, .next_size = 2 * FIRST_CHUNK};
+    chunk->used = (sizeof(*arena) + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     return arena;
 }
 
@@ -47,23 +145,22 @@ void wp_arena_destroy(struct wp_arena *arena)
     WP_CHECK_MAGIC(arena, ARENA_MAGIC);
     for (struct hook *hook = arena->hooks; hook != NULL; hook = hook->next)
         hook->fn(hook->arg);
-    while (arena->current != NULL) {
-        struct chunk *chunk = arena->current;
-        arena->current = chunk->next;
-        wp_free(chunk);
-    }
+    struct chunk *chunk = arena->current;
     arena->magic = 0;
-    wp_free(arena);
+    while (chunk != NULL) {
+        struct chunk *next = chunk->next;
+        give_chunk(chunk);
+        chunk = next;
+    }
 }
 
 static struct chunk *grow(struct wp_arena *arena, size_t size)
 {
     size_t want = size > arena->next_size ? size : arena->next_size;
-    struct chunk *chunk = wp_alloc(sizeof(*chunk) + want);
+    struct chunk *chunk = take_chunk(want);
     if (chunk == NULL)
         return NULL;
-    chunk->size = want;
-    if (size > arena->next_size && arena->current != NULL) {
+    if (size > arena->next_size) {
         // A large piece of its own must not waste what the current chunk has left.
         chunk->next = arena->current->next;
         arena->current->next = chunk;
@@ -76,7 +173,8 @@ static struct chunk *grow(struct wp_arena *arena, size_t size)
     return chunk;
 }
 
-void *wp_arena_alloc(struct wp_arena *arena, size_t size)
+// Not zeroed.
+static void *reserve(struct wp_arena *arena, size_t size)
 {
     WP_CHECK_MAGIC(arena, ARENA_MAGIC);
     if (size > SIZE_MAX - ALIGNMENT)
@@ -85,7 +183,7 @@ void *wp_arena_alloc(struct wp_arena *arena, size_t size)
     if (arena->limit != 0 && size > arena->limit - arena->used)
         return NULL;
     struct chunk *chunk = arena->current;
-    if (chunk == NULL || chunk->size - chunk->used < size)
+    if (chunk->size - chunk->used < size)
         chunk = grow(arena, size);
     if (chunk == NULL)
         return NULL;
@@ -93,6 +191,12 @@ void *wp_arena_alloc(struct wp_arena *arena, size_t size)
     chunk->used += size;
     arena->used += size;
     return ptr;
+}
+
+void *wp_arena_alloc(struct wp_arena *arena, size_t size)
+{
+    void *ptr = reserve(arena, size);
+    return ptr == NULL ? NULL : memset(ptr, 0, size);
 }
 
 void *wp_arena_array(struct wp_arena *arena, size_t count, size_t size)
@@ -118,7 +222,7 @@ wp_view wp_arena_concat(struct wp_arena *arena, const wp_view *parts, size_t cou
     size_t len = 0;
     for (size_t i = 0; i < count; i++)
         len += parts[i].len;
-    char *ptr = wp_arena_alloc(arena, len + 1);
+    char *ptr = reserve(arena, len + 1);
     if (ptr == NULL)
         return (wp_view){NULL, 0};
     size_t at = 0;
@@ -127,6 +231,7 @@ wp_view wp_arena_concat(struct wp_arena *arena, const wp_view *parts, size_t cou
             memcpy(ptr + at, parts[i].ptr, parts[i].len);
         at += parts[i].len;
     }
+    ptr[len] = '\0';
     return wp_view_make(ptr, len);
 }
 
@@ -137,7 +242,7 @@ wp_view wp_arena_printf(struct wp_arena *arena, const char *format, ...)
     va_copy(again, args);
     int len = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    char *ptr = len < 0 ? NULL : wp_arena_alloc(arena, (size_t)len + 1);
+    char *ptr = len < 0 ? NULL : reserve(arena, (size_t)len + 1);
     if (ptr != NULL)
         vsnprintf(ptr, (size_t)len + 1, format, again);
     va_end(again);

@@ -26,7 +26,7 @@ bool wp_buf_reserve(struct wp_buf *buf, size_t more)
     size_t need = buf->len + more;
     if (need <= buf->capacity)
         return true;
-    size_t capacity = buf->capacity < 64 ? 64 : buf->capacity + buf->capacity / 2;
+    size_t capacity = buf->capacity < 64 ? 64 : buf->capacity * 2;
     if (capacity < need)
         capacity = need;
     if (capacity > buf->max)
@@ -39,25 +39,6 @@ bool wp_buf_reserve(struct wp_buf *buf, size_t more)
     buf->ptr = ptr;
     buf->capacity = capacity;
     return true;
-}
-
-void wp_buf_append(struct wp_buf *buf, wp_view v)
-{
-    if (v.len == 0 || !wp_buf_reserve(buf, v.len))
-        return;
-    memcpy(buf->ptr + buf->len, v.ptr, v.len);
-    buf->len += v.len;
-}
-
-void wp_buf_append_char(struct wp_buf *buf, char c)
-{
-    if (wp_buf_reserve(buf, 1))
-        buf->ptr[buf->len++] = c;
-}
-
-void wp_buf_append_cstring(struct wp_buf *buf, const char *text)
-{
-    wp_buf_append(buf, wp_view_of(text));
 }
 
 void wp_buf_append_u64(struct wp_buf *buf, uint64_t value)

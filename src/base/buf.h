@@ -25,9 +25,22 @@ void wp_buf_clear(struct wp_buf *buf);
 
 // Room for `more` further bytes; false if that passes the maximum or memory is short.
 bool wp_buf_reserve(struct wp_buf *buf, size_t more);
-void wp_buf_append(struct wp_buf *buf, wp_view v);
-void wp_buf_append_char(struct wp_buf *buf, char c);
-void wp_buf_append_cstring(struct wp_buf *buf, const char *text);
+static inline void wp_buf_append(struct wp_buf *buf, wp_view v)
+{
+    if (v.len == 0 || (v.len > buf->capacity - buf->len && !wp_buf_reserve(buf, v.len)) ||
+        buf->failed)
+        return;
+    memcpy(buf->ptr + buf->len, v.ptr, v.len);
+    buf->len += v.len;
+}
+static inline void wp_buf_append_char(struct wp_buf *buf, char c)
+{
+    wp_buf_append(buf, wp_view_make(&c, 1));
+}
+static inline void wp_buf_append_cstring(struct wp_buf *buf, const char *text)
+{
+    wp_buf_append(buf, wp_view_of(text));
+}
 void wp_buf_append_u64(struct wp_buf *buf, uint64_t value);
 void wp_buf_printf(struct wp_buf *buf, const char *format, ...) WP_PRINTF(2, 3);
 // Drops the first `count` bytes (moves the rest down).

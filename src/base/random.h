@@ -15,7 +15,7 @@ uint64_t wp_random_below(uint64_t bound);
 double wp_random_unit(void);
 // One value per process, drawn at first use.
 uint64_t wp_random_process_seed(void);
-// RFC 9562 version 4, 36 characters and NUL.
+// RFC 9562 version 7 (begins with the time), 36 characters and NUL. A name, not a secret.
 void wp_random_uuid(char out[37]);
 
 #endif

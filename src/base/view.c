@@ -11,19 +11,12 @@ static inline unsigned char lower(char c)
     return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 }
 
-bool wp_view_eq_nocase(wp_view a, wp_view b)
+bool wp_view_same_letters(const char *a, const char *b, size_t len)
 {
-    if (a.len != b.len)
-        return false;
-    for (size_t i = 0; i < a.len; i++)
-        if (lower(a.ptr[i]) != lower(b.ptr[i]))
+    for (size_t i = 0; i < len; i++)
+        if (a[i] != b[i] && lower(a[i]) != lower(b[i]))
             return false;
     return true;
-}
-
-bool wp_view_starts_with(wp_view v, wp_view prefix)
-{
-    return v.len >= prefix.len && wp_view_eq(wp_view_make(v.ptr, prefix.len), prefix);
 }
 
 bool wp_view_starts_with_nocase(wp_view v, wp_view prefix)
@@ -56,20 +49,6 @@ size_t wp_view_rfind_char(wp_view v, char c)
 {
     const char *hit = v.len ? memrchr(v.ptr, c, v.len) : NULL;
     return hit == NULL ? WP_NOT_FOUND : (size_t)(hit - v.ptr);
-}
-
-wp_view wp_view_sub(wp_view v, size_t from, size_t to)
-{
-    if (to > v.len)
-        to = v.len;
-    if (from >= to)
-        return (wp_view){v.ptr == NULL ? NULL : v.ptr + (from > v.len ? v.len : from), 0};
-    return wp_view_make(v.ptr + from, to - from);
-}
-
-wp_view wp_view_skip(wp_view v, size_t count)
-{
-    return wp_view_sub(v, count, v.len);
 }
 
 static bool is_space(char c)

@@ -39,9 +39,17 @@ static inline bool wp_view_is(wp_view a, const char *cstring)
     return wp_view_eq(a, wp_view_of(cstring));
 }
 
+// Equal but for ASCII case; same length.
+bool wp_view_same_letters(const char *a, const char *b, size_t len);
 // ASCII case only, as header names and schemes need.
-bool wp_view_eq_nocase(wp_view a, wp_view b);
-bool wp_view_starts_with(wp_view v, wp_view prefix);
+static inline bool wp_view_eq_nocase(wp_view a, wp_view b)
+{
+    return a.len == b.len && wp_view_same_letters(a.ptr, b.ptr, a.len);
+}
+static inline bool wp_view_starts_with(wp_view v, wp_view prefix)
+{
+    return v.len >= prefix.len && (prefix.len == 0 || memcmp(v.ptr, prefix.ptr, prefix.len) == 0);
+}
 bool wp_view_starts_with_nocase(wp_view v, wp_view prefix);
 bool wp_view_ends_with(wp_view v, wp_view suffix);
 
@@ -56,8 +64,18 @@ static inline bool wp_view_contains(wp_view v, wp_view needle)
 }
 
 // Bytes [from, to), clamped to the view.
-wp_view wp_view_sub(wp_view v, size_t from, size_t to);
-wp_view wp_view_skip(wp_view v, size_t count);
+static inline wp_view wp_view_sub(wp_view v, size_t from, size_t to)
+{
+    if (to > v.len)
+        to = v.len;
+    if (from >= to)
+        return (wp_view){v.ptr == NULL ? NULL : v.ptr + (from > v.len ? v.len : from), 0};
+    return wp_view_make(v.ptr + from, to - from);
+}
+static inline wp_view wp_view_skip(wp_view v, size_t count)
+{
+    return wp_view_sub(v, count, v.len);
+}
 // Without leading and trailing spaces, tabs, CR and LF.
 wp_view wp_view_trim(wp_view v);
 // Cuts at the first `separator`: *head gets what is before it, *v keeps what is after.

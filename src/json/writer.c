@@ -3,6 +3,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "base/codec.h"
 
@@ -39,13 +42,33 @@ static bool needs_care(unsigned char c)
     return c < 0x20 || c == '"' || c == '\\' || c >= 0x7f;
 }
 
+// Offset of the first byte from `at` on that needs care, or the end.
+static size_t plain_end(wp_view value, size_t at)
+{
+#ifdef __SSE2__
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'),
+                  low = _mm_set1_epi8(0x20), del = _mm_set1_epi8(0x7f);
+    for (; at + 16 <= value.len; at += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(value.ptr + at));
+        // signed: bytes above 0x7f are negative
+        __m128i care = _mm_or_si128(
+            _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)),
+            _mm_or_si128(_mm_cmplt_epi8(bytes, low), _mm_cmpeq_epi8(bytes, del)));
+        unsigned mask = (unsigned)_mm_movemask_epi8(care);
+        if (mask != 0)
+            return at + (size_t)__builtin_ctz(mask);
+    }
+#endif
+    while (at < value.len && !needs_care((unsigned char)value.ptr[at]))
+        at++;
+    return at;
+}
+
 void wp_json_append_string(struct wp_buf *buf, wp_view value)
 {
     wp_buf_append_char(buf, '"');
     for (size_t at = 0; at < value.len;) {
-        size_t plain = at;
-        while (plain < value.len && !needs_care((unsigned char)value.ptr[plain]))
-            plain++;
+        size_t plain = plain_end(value, at);
         wp_buf_append(buf, wp_view_sub(value, at, plain));
         at = plain;
         if (at == value.len)

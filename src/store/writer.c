@@ -132,9 +132,12 @@ static int add_hourly(struct store_writer *writer, const struct store_sum *sum)
     const struct wp_record *r = sum->record;
     const wp_view texts[] = {r->model_id,     r->model,  r->model_group,
                              r->api_key_hash, r->status, r->error_code};
-    const uint64_t numbers[] = {sum->input_tokens,          sum->cache_read_tokens,
-                                sum->cache_write_5m_tokens, sum->cache_write_1h_tokens,
-                                sum->output_tokens,         sum->predicted_read_tokens,
+    const uint64_t numbers[] = {sum->input_tokens,
+                                sum->cache_read_tokens,
+                                sum->cache_write_5m_tokens,
+                                sum->cache_write_1h_tokens,
+                                sum->output_tokens,
+                                sum->predicted_read_tokens,
                                 sum->requests};
     sqlite3_bind_int64(s, 1, sum->hour_ms);
     for (size_t i = 0; i < WP_COUNT_OF(texts); i++)
@@ -156,9 +159,8 @@ static int add_daily(struct store_writer *writer, const struct store_sum *sum)
         wp_view_make(date, 10), r->api_key_hash, r->model, r->model_group, r->provider,
         r->call_type,           r->model_id};
     const uint64_t cache_writes = sum->cache_write_5m_tokens + sum->cache_write_1h_tokens;
-    const uint64_t numbers[] = {
-        sum->input_tokens + sum->cache_read_tokens + cache_writes, sum->output_tokens,
-        sum->cache_read_tokens, cache_writes};
+    const uint64_t numbers[] = {sum->input_tokens + sum->cache_read_tokens + cache_writes,
+                                sum->output_tokens, sum->cache_read_tokens, cache_writes};
     bool ok = wp_view_is(r->status, "success");
     for (size_t i = 0; i < WP_COUNT_OF(texts); i++)
         store_bind_text(s, (int)i + 1, texts[i]);
