@@ -19,9 +19,13 @@ static void on_event(uv_poll_t *handle, int status, int events)
 {
     struct wp_poll *poll = handle->data;
     poll->loop->now_ns = wp_now_ns();
-    // An error condition is seen by reading: both directions are reported.
-    if (status < 0)
+    // An error condition is seen by reading: both directions are reported. libuv has stopped
+    // watching by itself, so that the next wp_poll_set must start it again: bytes may lie before
+    // the error, and who reads only those would never hear of it.
+    if (status < 0) {
         events = UV_READABLE | UV_WRITABLE;
+        poll->events = 0;
+    }
     poll->fn(poll->arg, (events & UV_READABLE) != 0, (events & UV_WRITABLE) != 0);
 }
 

@@ -93,6 +93,7 @@ struct outcome {
     struct wp_call *call;
     struct wp_buf body;
     uint32_t patience_ms; // with a silent peer
+    uint32_t busy_ms;     // spent in on_head, while more arrives
     int status;
     enum wp_err err;
     bool ended;
@@ -100,8 +101,11 @@ struct outcome {
 
 static void on_head(void *state, int status, const struct wp_headers *headers)
 {
+    struct outcome *outcome = state;
     (void)headers;
-    ((struct outcome *)state)->status = status;
+    outcome->status = status;
+    if (outcome->busy_ms > 0)
+        usleep(outcome->busy_ms * 1000);
 }
 
 static void on_body(void *state, wp_view bytes)
@@ -248,6 +252,27 @@ static void test_broken_answers(void **state)
         WP_ERR_PROTOCOL);
 }
 
+// Bytes and the reset behind them are seen in one turn of the loop: first the one, then the other.
+static void test_reset_behind_bytes(void **state)
+{
+    (void)state;
+    const struct peer_step step = {
+        .first = WP_VIEW("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
+        .second = WP_VIEW("hel"),
+        .reset = true,
+    };
+    struct peer peer;
+    struct outcome outcome;
+    peer_start(&peer, &step, 1);
+    open_client(&outcome);
+    outcome.busy_ms = 50;
+    ask(&outcome, peer.port);
+    assert_err(outcome.err, WP_ERR_INCOMPLETE);
+    assert_view(wp_buf_view(&outcome.body), "hel");
+    close_client(&outcome);
+    peer_stop(&peer);
+}
+
 static void test_silence(void **state)
 {
     (void)state;
@@ -294,9 +319,9 @@ static void test_stale_connection(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_split),      cmocka_unit_test(test_broken_answers),
-        cmocka_unit_test(test_silence),          cmocka_unit_test(test_nobody_listens),
-        cmocka_unit_test(test_stale_connection),
+        cmocka_unit_test(test_every_split),        cmocka_unit_test(test_broken_answers),
+        cmocka_unit_test(test_reset_behind_bytes), cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_nobody_listens),     cmocka_unit_test(test_stale_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
