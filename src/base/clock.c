@@ -46,13 +46,21 @@ void wp_format_http_date(int64_t wall_ms, char out[30])
 {
     static const char days[] = "SunMonTueWedThuFriSat";
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    struct tm t = split(wall_ms);
+    static _Thread_local int64_t second = INT64_MIN; // of what `last` says
+    static _Thread_local char last[30];
     char text[64];
+    if (wall_ms >= 0 && wall_ms / 1000 == second) {
+        memcpy(out, last, sizeof(last));
+        return;
+    }
+    struct tm t = split(wall_ms);
     snprintf(text, sizeof(text), "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * t.tm_wday,
              t.tm_mday, months + 3 * t.tm_mon, (t.tm_year + 1900) % 10000, t.tm_hour, t.tm_min,
              t.tm_sec);
     memcpy(out, text, 29);
     out[29] = '\0';
+    second = wall_ms >= 0 ? wall_ms / 1000 : INT64_MIN;
+    memcpy(last, out, sizeof(last));
 }
 
 // `count` digits at *text, which moves past them.

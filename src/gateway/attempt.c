@@ -167,12 +167,22 @@ static bool wait_for_writer(struct wp_exchange *x)
     return true;
 }
 
+// For the plan of this group and the try that follows.
+static bool make_room(struct wp_exchange *x)
+{
+    if (x->plan == NULL || x->plan_room < x->group.count) {
+        x->plan = wp_arena_alloc(x->arena, WP_PLAN_SIZE(x->group.count));
+        x->plan_room = x->plan == NULL ? 0 : x->group.count;
+    }
+    if (x->try_count < WP_ATTEMPTS_LOGGED && x->tries[x->try_count] == NULL)
+        x->tries[x->try_count] = WP_ARENA_NEW(x->arena, struct wp_try);
+    return x->plan != NULL && (x->try_count == WP_ATTEMPTS_LOGGED || x->tries[x->try_count]);
+}
+
 void wp_exchange_plan(struct wp_exchange *x)
 {
     wp_exchange_set(x, WP_EXCHANGE_PLAN);
-    if (x->plan == NULL)
-        x->plan = WP_ARENA_NEW(x->arena, struct wp_plan);
-    if (x->plan == NULL) {
+    if (!make_room(x)) {
         wp_exchange_fail(x, WP_ERR_NO_MEMORY, (wp_view){NULL, 0}, 1000);
         return;
     }
@@ -197,7 +207,7 @@ void wp_exchange_plan(struct wp_exchange *x)
 static struct wp_try *current_try(struct wp_exchange *x)
 {
     uint32_t last = x->try_count == 0 ? 0 : x->try_count - 1;
-    return &x->tries[last < WP_ATTEMPTS_LOGGED ? last : WP_ATTEMPTS_LOGGED - 1];
+    return x->tries[last < WP_ATTEMPTS_LOGGED ? last : WP_ATTEMPTS_LOGGED - 1];
 }
 
 static void note_timing(struct wp_exchange *x)

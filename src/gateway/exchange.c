@@ -96,6 +96,7 @@ static void *begin(struct wp_front *front)
         return NULL;
     }
     x->magic = WP_EXCHANGE_MAGIC;
+    x->tries[0] = &x->first_try;
     x->state_since_ns = front->accepted_ns;
     x->front = front;
     x->worker = front->worker;

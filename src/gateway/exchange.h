@@ -75,7 +75,8 @@ struct wp_exchange {
     struct wp_resolved group;
     wp_view asked_group;          // the first group: what fallbacks are looked up by
     struct wp_model_info *models; // one per group.deployments
-    struct wp_plan *plan;
+    struct wp_plan *plan;         // with room for plan_room candidates
+    size_t plan_room;
     struct wp_plan_request plan_request;
     uint64_t tried;                // bit per group.deployments
     uint32_t retries, retries_max; // in this group
@@ -91,7 +92,8 @@ struct wp_exchange {
     // the attempt under way
     struct wp_attempt attempt;
     bool attempt_open;
-    struct wp_try tries[WP_ATTEMPTS_LOGGED];
+    struct wp_try *tries[WP_ATTEMPTS_LOGGED]; // the first is first_try
+    struct wp_try first_try;
     uint32_t try_count;
     size_t candidate_index; // in group.deployments
     const struct wp_model_info *model;

@@ -10,7 +10,7 @@ enum { HOLD_NS = 500000000 }; // longer ago: the hold ran out, the upstream was 
 
 static const struct wp_try *last_try(const struct wp_exchange *x)
 {
-    return x->try_count == 0 ? NULL : &x->tries[x->try_count - 1];
+    return x->try_count == 0 ? NULL : x->tries[x->try_count - 1];
 }
 
 double wp_exchange_spend(const struct wp_exchange *x, double *saved)
@@ -68,15 +68,15 @@ enum wp_err wp_exchange_headers(struct wp_exchange *x, struct wp_headers *out)
         err = add(out, "x-litellm-model-group", x->group.group);
     if (err == WP_OK && attempt != NULL)
         err = add(out, "x-litellm-attempted-retries",
-                  wp_arena_printf(x->arena, "%u", x->total_retries));
+                  wp_arena_decimal(x->arena, x->total_retries, 0));
     if (err == WP_OK && attempt != NULL)
-        err = add(out, "x-litellm-attempted-fallbacks",
-                  wp_arena_printf(x->arena, "%u", x->fallbacks));
+        err =
+            add(out, "x-litellm-attempted-fallbacks", wp_arena_decimal(x->arena, x->fallbacks, 0));
     if (err == WP_OK && spend > 0 && !x->answer_options.stream)
         err = add(out, "x-litellm-response-cost", wp_arena_printf(x->arena, "%.10g", spend));
     if (err == WP_OK && attempt != NULL)
         err = add(out, "x-litellm-overhead-duration-ms",
-                  wp_arena_printf(x->arena, "%.3f", (double)overhead_us(x) / 1000.0));
+                  wp_arena_decimal(x->arena, overhead_us(x), 3));
     return err;
 }
 
@@ -134,6 +134,7 @@ wp_view wp_exchange_decision(struct wp_exchange *x)
 {
     struct wp_buf buf = wp_buf_make(64 * 1024);
     struct wp_json_writer w = wp_json_writer(&buf);
+    wp_buf_reserve(&buf, 1024); // most fit
     wp_json_open_object(&w, NULL);
     wp_json_put_str(&w, "group", x->group.group);
     wp_json_put_u64(&w, "blocks", x->has_prompt ? x->prompt.count : 0);
@@ -168,9 +169,10 @@ static wp_view attempts_json(struct wp_exchange *x)
 {
     struct wp_buf buf = wp_buf_make(64 * 1024);
     struct wp_json_writer w = wp_json_writer(&buf);
+    wp_buf_reserve(&buf, 512);
     wp_json_open_array(&w, NULL);
     for (uint32_t i = 0; i < x->try_count; i++) {
-        const struct wp_try *attempt = &x->tries[i];
+        const struct wp_try *attempt = x->tries[i];
         wp_json_open_object(&w, NULL);
         wp_json_put_str(&w, "model_id", attempt->deployment->id);
         wp_json_put_str(&w, "api_base", attempt->api_base);
@@ -190,6 +192,8 @@ static wp_view attempts_json(struct wp_exchange *x)
 
 static wp_view dropped_json(struct wp_exchange *x)
 {
+    if (x->dropped_count == 0)
+        return WP_VIEW("[]");
     struct wp_buf buf = wp_buf_make(64 * 1024);
     struct wp_json_writer w = wp_json_writer(&buf);
     wp_json_open_array(&w, NULL);

@@ -17,6 +17,7 @@ enum {
     HEADERS_MAX = 256,
     ARENA_MAX = 16 * 1024 * 1024,
     CONNECT_MS = 10000,
+    HOST_MAX = 255,
     AHEAD_MAX = 4 * 1024 * 1024,
 };
 
@@ -64,10 +65,10 @@ struct wp_call {
     const wp_view *body;
     size_t body_count;
     bool tls, is_head, retry_stale, reused, answered, paused, done, ended;
-    struct wp_addresses addresses;
-    size_t address; // being tried
+    struct wp_addresses *addresses; // in the arena, once resolved
+    size_t address;                 // being tried
     struct wp_lookup *lookup;
-    char host[256];
+    wp_view host; // in the arena
     uint16_t port;
     uint32_t connect_ms, first_byte_ms, idle_ms;
     struct wp_timer timer;
@@ -329,7 +330,7 @@ static void conn_end(void *arg, enum wp_err err, const char *detail)
     struct wp_call *call = arg;
     WP_CHECK_MAGIC(call, CALL_MAGIC);
     if (err == WP_ERR_CONNECT || err == WP_ERR_TLS) {
-        if (err == WP_ERR_CONNECT && call->address + 1 < call->addresses.count) {
+        if (err == WP_ERR_CONNECT && call->address + 1 < call->addresses->count) {
             close_link(call->link);
             call->address++;
             call->later.fn = connect_next;
@@ -388,13 +389,13 @@ static void connect_next(void *arg)
     struct wp_call *call = arg;
     struct wp_client *client = call->client;
     WP_CHECK_MAGIC(call, CALL_MAGIC);
-    const struct wp_address *address = &call->addresses.list[call->address];
+    const struct wp_address *address = &call->addresses->list[call->address];
     struct link *link = wp_alloc(sizeof(*link));
     struct wp_conn *conn =
         link == NULL ? NULL
                      : wp_conn_connect(client->loop, (const struct sockaddr *)&address->storage,
-                                       address->len, call->tls ? client->tls : NULL,
-                                       wp_view_of(call->host), &CALL_EVENTS, call);
+                                       address->len, call->tls ? client->tls : NULL, call->host,
+                                       &CALL_EVENTS, call);
     if (conn == NULL) {
         wp_free(link);
         fail_later(call, WP_ERR_NO_MEMORY, "opening a connection");
@@ -417,7 +418,7 @@ static void resolved(void *arg, const struct wp_addresses *addresses)
     struct wp_call *call = arg;
     WP_CHECK_MAGIC(call, CALL_MAGIC);
     call->lookup = NULL;
-    call->addresses = *addresses;
+    *call->addresses = *addresses;
     if (addresses->count == 0)
         fail(call, WP_ERR_RESOLVE, "the name could not be resolved");
     else
@@ -428,10 +429,16 @@ static void resolve(struct wp_call *call)
 {
     arm(call, call->connect_ms, WP_ERR_CONNECT_TIMEOUT);
     call->address = 0;
-    if (!wp_resolve(call->client->resolver, wp_view_of(call->host), call->port, &call->addresses,
-                    resolved, call, &call->lookup))
+    if (call->addresses == NULL)
+        call->addresses = WP_ARENA_NEW(call->arena, struct wp_addresses);
+    if (call->addresses == NULL) {
+        fail_later(call, WP_ERR_NO_MEMORY, "resolving the name");
         return;
-    if (call->addresses.count == 0)
+    }
+    if (!wp_resolve(call->client->resolver, call->host, call->port, call->addresses, resolved, call,
+                    &call->lookup))
+        return;
+    if (call->addresses->count == 0)
         fail_later(call, WP_ERR_RESOLVE, "the name could not be resolved");
     else
         connect_next(call);
@@ -482,6 +489,7 @@ static bool build_head(struct wp_call *call, const struct wp_call_request *reque
 {
     struct wp_buf head = wp_buf_make(1024 * 1024);
     size_t length = 0;
+    wp_buf_reserve(&head, 1024);
     wp_buf_append(&head, request->method);
     wp_buf_append_char(&head, ' ');
     wp_buf_append(&head, request->target);
@@ -498,8 +506,11 @@ static bool build_head(struct wp_call *call, const struct wp_call_request *reque
     for (size_t i = 0; i < request->body_count; i++)
         length += request->body[i].len;
     if (request->body_count > 0 || wp_view_is(request->method, "POST") ||
-        wp_view_is(request->method, "PUT"))
-        wp_buf_printf(&head, "Content-Length: %zu\r\n", length);
+        wp_view_is(request->method, "PUT")) {
+        wp_buf_append_cstring(&head, "Content-Length: ");
+        wp_buf_append_u64(&head, length);
+        wp_buf_append_cstring(&head, "\r\n");
+    }
     wp_buf_append_cstring(&head, "\r\n");
     if (wp_buf_ok(&head))
         call->head = wp_arena_copy(call->arena, wp_buf_view(&head));
@@ -512,7 +523,8 @@ static struct wp_call *new_call(struct wp_client *client, const struct wp_call_r
 {
     struct wp_call *call = wp_alloc(sizeof(*call));
     struct wp_arena *arena = wp_arena_create(ARENA_MAX);
-    if (call == NULL || arena == NULL || request->host.len >= sizeof(call->host)) {
+    wp_view host = arena == NULL ? (wp_view){NULL, 0} : wp_arena_copy(arena, request->host);
+    if (call == NULL || host.ptr == NULL || host.len > HOST_MAX) {
         wp_free(call);
         wp_arena_destroy(arena);
         return NULL;
@@ -524,7 +536,7 @@ static struct wp_call *new_call(struct wp_client *client, const struct wp_call_r
     call->state = state;
     call->tls = request->tls;
     call->port = request->port;
-    memcpy(call->host, request->host.ptr, request->host.len);
+    call->host = host;
     call->is_head = wp_view_is(request->method, "HEAD");
     call->body = request->body;
     call->body_count = request->body_count;

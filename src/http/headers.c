@@ -1,5 +1,9 @@
 #include "http/headers.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 void wp_headers_init(struct wp_headers *headers, struct wp_arena *arena)
 {
     *headers = (struct wp_headers){.arena = arena};
@@ -77,7 +81,20 @@ bool wp_headers_is_hop_by_hop(const struct wp_headers *headers, wp_view name)
 
 bool wp_header_value_valid(wp_view value)
 {
-    for (size_t i = 0; i < value.len; i++) {
+    size_t i = 0;
+#ifdef __SSE2__
+    const __m128i tab = _mm_set1_epi8('\t'), del = _mm_set1_epi8(0x7f), top = _mm_set1_epi8(0x1f);
+    for (; i + 16 <= value.len; i += 16) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(value.ptr + i));
+        // unsigned: at most 0x1f is its own minimum with 0x1f
+        __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, top), bytes);
+        __m128i bad = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), low),
+                                   _mm_cmpeq_epi8(bytes, del));
+        if (_mm_movemask_epi8(bad) != 0)
+            return false;
+    }
+#endif
+    for (; i < value.len; i++) {
         unsigned char c = (unsigned char)value.ptr[i];
         if ((c < 0x20 && c != '\t') || c == 0x7f)
             return false;

@@ -636,12 +636,21 @@ static void build_head(struct wp_server_request *request, int status,
     char date[30];
     bool http10 = client->message.parser.http_minor == 0;
     wp_format_http_date(wp_wall_ms(), date);
-    wp_buf_printf(out, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, reason(status), date);
+    wp_buf_reserve(out, 1024); // most fit
+    wp_buf_append_cstring(out, "HTTP/1.1 ");
+    wp_buf_append_u64(out, (uint64_t)status);
+    wp_buf_append_char(out, ' ');
+    wp_buf_append_cstring(out, reason(status));
+    wp_buf_append_cstring(out, "\r\nDate: ");
+    wp_buf_append_cstring(out, date);
+    wp_buf_append_cstring(out, "\r\n");
     for (size_t i = 0; i < headers->count; i++)
         append_header(out, headers->list[i].name, headers->list[i].value);
     request->silent = wp_view_is(request->head.method, "HEAD") || status == 204 || status == 304;
     if (content_length != UINT64_MAX && status != 204) {
-        wp_buf_printf(out, "Content-Length: %llu\r\n", (unsigned long long)content_length);
+        wp_buf_append_cstring(out, "Content-Length: ");
+        wp_buf_append_u64(out, content_length);
+        wp_buf_append_cstring(out, "\r\n");
     } else if (content_length == UINT64_MAX && !request->silent) {
         request->chunked = !http10;
         if (request->chunked)

@@ -81,7 +81,6 @@ struct wp_plan_request {
 enum { WP_SINGLE_FLIGHT_MS = 5000 }; // what clients like Claude Code themselves wait
 
 struct wp_plan {
-    struct wp_candidate candidates[WP_PLAN_MAX]; // usable ones first, best first; then the skipped
     size_t count;
     size_t usable;
     int64_t retry_after_ms; // when usable == 0: until the first comes back; -1 unknown
@@ -93,7 +92,12 @@ struct wp_plan {
         uint32_t tokens;                  // that would be read instead of written
         struct wp_hash128 prefix, domain; // for wp_router_wait
     } wait;
+    // Usable ones first, best first; then the skipped. Last, so that a plan may be made with room
+    // for its group's only.
+    struct wp_candidate candidates[WP_PLAN_MAX];
 };
+#define WP_PLAN_SIZE(deployments) \
+    (offsetof(struct wp_plan, candidates) + (deployments) * sizeof(struct wp_candidate))
 
 // O(blocks + candidates). Never fails; usable may be 0.
 void wp_router_plan(struct wp_router *router, const struct wp_plan_request *request,
