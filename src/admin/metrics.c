@@ -146,6 +146,9 @@ void wp_admin_metrics(struct wp_front *front)
            (double)atomic_load(&c->spend_nano_usd) / 1e9);
     scalar(&out, "warmpath_retries_total", "counter", "Further attempts within a group",
            (double)atomic_load(&c->retries));
+    scalar(&out, "warmpath_retries_denied_total", "counter",
+           "Further attempts that the retry budget did not allow",
+           (double)atomic_load(&front->gateway->retry_budget.denied));
     scalar(&out, "warmpath_fallbacks_total", "counter", "Groups entered as fallback",
            (double)atomic_load(&c->fallbacks));
     scalar(&out, "warmpath_overhead_seconds_total", "counter", "Time taken by the gateway itself",

@@ -21,9 +21,6 @@ struct wp_admin {
     const struct wp_asset *assets;
     size_t asset_count;
     pthread_mutex_t lock;
-    // sign-in attempts, over all addresses: a slow guesser gains nothing, a fast one is stopped
-    uint64_t failed_window_start_ns;
-    uint32_t failed_sign_ins;
     // workers with watchers
     struct {
         struct wp_worker *worker;

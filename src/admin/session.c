@@ -8,8 +8,6 @@
 #include "json/doc.h"
 #include "json/writer.h"
 
-enum { FAILED_MAX = 20, FAILED_WINDOW_S = 60 };
-
 static bool signed_in(struct wp_front *front)
 {
     if (!front->runtime->identity_required || front->caller.known)
@@ -49,22 +47,6 @@ void wp_admin_session_get(struct wp_front *front)
     wp_admin_send(front, &buf);
 }
 
-// One allowance for the whole process: guessing is stopped whatever addresses it comes from.
-static bool guessing_allowed(struct wp_admin *admin, bool failed)
-{
-    uint64_t now = wp_now_ns();
-    pthread_mutex_lock(&admin->lock);
-    if (now - admin->failed_window_start_ns > (uint64_t)FAILED_WINDOW_S * 1000000000u) {
-        admin->failed_window_start_ns = now;
-        admin->failed_sign_ins = 0;
-    }
-    if (failed)
-        admin->failed_sign_ins++;
-    bool allowed = admin->failed_sign_ins <= FAILED_MAX;
-    pthread_mutex_unlock(&admin->lock);
-    return allowed;
-}
-
 static void send_cookie(struct wp_front *front, const char *token, int64_t max_age_s)
 {
     wp_view cookie = wp_arena_printf(
@@ -81,15 +63,22 @@ static void send_cookie(struct wp_front *front, const char *token, int64_t max_a
 void wp_admin_session_post(struct wp_front *front)
 {
     char token[WP_SESSION_TOKEN_MAX];
-    if (!guessing_allowed(front->gateway->admin, false)) {
-        wp_front_error(front, WP_ERR_NO_DEPLOYMENT,
-                       WP_VIEW("Too many failed sign-ins; try again in a minute"), FAILED_WINDOW_S);
-        return;
-    }
+    uint8_t digest[WP_SHA256_LEN];
+    struct wp_guard *guard = front->gateway->guard;
+    wp_view address = front->head->peer_address;
     wp_view key =
         wp_json_str(wp_json_get(wp_json_parse(front->arena, wp_buf_view(&front->body)), "key"));
-    if (front->runtime->identity_required && !wp_identity_is_master_key(front->runtime, key)) {
-        (void)guessing_allowed(front->gateway->admin, true);
+    wp_sha256(key, digest);
+    if (wp_guard_refuses(guard, address, digest,
+                         front->runtime->snapshot->general.failed_keys_per_minute,
+                         front->accepted_ns)) {
+        wp_front_error(front, WP_ERR_TOO_MANY_FAILURES, (wp_view){NULL, 0}, 60);
+        return;
+    }
+    bool right =
+        !front->runtime->identity_required || wp_identity_is_master_key(front->runtime, key);
+    wp_guard_note(guard, address, digest, right, front->accepted_ns);
+    if (!right) {
         wp_log(WP_LOG_WARN, "console", "a sign-in from %.*s failed",
                WP_VIEW_ARG(front->head->peer_address));
         wp_front_error(front, WP_ERR_UNAUTHORIZED, WP_VIEW("That is not the master key"), -1);

@@ -220,6 +220,8 @@ void wp_aws_call(struct wp_aws_fetch *fetch, const char *method, wp_view text, u
     fetch->status = 0;
     fetch->call_error = "";
     fetch->answered = answered;
+    bool metadata = fetch->metadata;
+    fetch->metadata = false;
     const struct wp_call_request request = {
         .tls = url.tls,
         .host = url.host,
@@ -234,6 +236,7 @@ void wp_aws_call(struct wp_aws_fetch *fetch, const char *method, wp_view text, u
         .first_byte_timeout_ms = timeout_ms,
         .idle_timeout_ms = timeout_ms,
         .retry_stale = true,
+        .allow_link_local = metadata,
     };
     if (fetch->failed || !valid ||
         wp_call_start(fetch->client, &request, &CALL_EVENTS, fetch, &fetch->call) != WP_OK) {

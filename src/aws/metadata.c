@@ -60,6 +60,14 @@ static bool container_token(struct wp_aws_fetch *fetch, wp_view *out)
     return true;
 }
 
+// These services live at link-local addresses, where no other call may go.
+static void call_metadata(struct wp_aws_fetch *fetch, const char *method, wp_view url,
+                          void (*answered)(struct wp_aws_fetch *fetch))
+{
+    fetch->metadata = true;
+    wp_aws_call(fetch, method, url, METADATA_MS, answered);
+}
+
 static void container_answered(struct wp_aws_fetch *fetch)
 {
     if (fetch->status == 0)
@@ -88,7 +96,7 @@ void wp_aws_from_container(struct wp_aws_fetch *fetch)
     if (fetch->failed)
         wp_aws_next_role(fetch);
     else
-        wp_aws_call(fetch, "GET", text, METADATA_MS, container_answered);
+        call_metadata(fetch, "GET", text, container_answered);
 }
 
 // The instance.
@@ -128,7 +136,7 @@ static void instance_get(struct wp_aws_fetch *fetch, wp_view name,
         return;
     }
     wp_aws_add_header(fetch, "x-aws-ec2-metadata-token", fetch->metadata_token);
-    wp_aws_call(fetch, "GET", url, METADATA_MS, answered);
+    call_metadata(fetch, "GET", url, answered);
 }
 
 static void instance_keys(struct wp_aws_fetch *fetch)
@@ -171,5 +179,5 @@ void wp_aws_from_instance(struct wp_aws_fetch *fetch)
     if (fetch->failed)
         wp_aws_next_role(fetch);
     else
-        wp_aws_call(fetch, "PUT", url, METADATA_MS, instance_token);
+        call_metadata(fetch, "PUT", url, instance_token);
 }

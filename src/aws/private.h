@@ -57,6 +57,7 @@ struct wp_aws_fetch {
     struct wp_buf answer;
     int status; // 0: there was no answer, and call_error says why
     const char *call_error;
+    bool metadata;          // the next call goes to the container's agent or the instance
     wp_view metadata_token; // of IMDSv2
 };
 

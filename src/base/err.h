@@ -21,6 +21,8 @@ enum wp_retry_class {
     X(INVALID_JSON, 400, NEVER, "invalid_request_error", "The request body is not valid JSON")    \
     X(UNKNOWN_MODEL, 404, NEVER, "not_found_error", "The model does not exist here")              \
     X(UNAUTHORIZED, 401, NEVER, "authentication_error", "Invalid gateway key")                    \
+    X(TOO_MANY_FAILURES, 429, NEVER, "rate_limit_error",                                          \
+      "Too many wrong keys came from this address; try again in a minute")                        \
     X(FORBIDDEN, 403, NEVER, "permission_error", "This key may not do that")                      \
     X(NOT_FOUND, 404, NEVER, "not_found_error", "Not found")                                      \
     X(METHOD, 405, NEVER, "invalid_request_error", "Method not allowed")                          \
@@ -31,7 +33,7 @@ enum wp_retry_class {
     X(URI_TOO_LONG, 414, NEVER, "invalid_request_error", "The request target is too long")        \
     X(HEAD_TOO_LARGE, 431, NEVER, "invalid_request_error", "The request header is too large")     \
     X(NOT_SUPPORTED, 501, NEVER, "not_supported_error", "Not supported by this gateway")          \
-    X(LOOP, 508, NEVER, "invalid_request_error", "The gateway was asked to call itself")          \
+    X(LOOP, 508, ELSEWHERE, "invalid_request_error", "The gateway was asked to call itself")      \
     X(CLIENT_GONE, 499, NEVER, "api_error", "The client closed the connection")                   \
     X(SHUTTING_DOWN, 503, NEVER, "api_error", "The gateway is shutting down")                     \
     X(NO_DEPLOYMENT, 429, NEVER, "rate_limit_error", "No deployment is available for this model") \

@@ -43,6 +43,8 @@ void wp_process_block_signals(void)
     sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
+    // A file that may not grow any further is an error to report, not the end.
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 static bool make_dirs(char *path)
@@ -130,6 +132,35 @@ static char *read_override(const char *path)
     return text;
 }
 
+// Names that nobody resolves and slow disks may hold threads of the pool; the others go on.
+static void widen_thread_pool(void)
+{
+    setenv("UV_THREADPOOL_SIZE", "16", 0);
+}
+
+// A core would hold keys and prompts. Who needs one raises the limit of the running process.
+static void limit_cores(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_CORE, &limit) != 0)
+        return;
+    limit.rlim_cur = 0;
+    (void)setrlimit(RLIMIT_CORE, &limit);
+}
+
+// Each request may need a connection to an upstream beside the client's, and the ledger, names and
+// queries need some: accepting pauses before descriptors run out.
+static uint32_t connections_per_worker(uint32_t workers, uint32_t most)
+{
+    enum { APART = 64, LEAST = 4 };
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return most;
+    uint64_t apart = limit.rlim_cur > 2 * APART ? APART : limit.rlim_cur / 2;
+    uint64_t each = (limit.rlim_cur - apart) / 2 / workers;
+    return each < LEAST ? LEAST : each > most ? most : (uint32_t)each;
+}
+
 static void raise_descriptor_limit(void)
 {
     struct rlimit limit;
@@ -202,6 +233,8 @@ static bool start_crew(struct process *p, const struct wp_snapshot *snapshot)
         .drain_ms = p->options->drain_s * 1000,
     };
     wp_server_limits_default(&config.limits);
+    config.limits.connections_max =
+        connections_per_worker(config.workers, config.limits.connections_max);
     if (snapshot->general.max_request_bytes > 0)
         config.limits.body_max = snapshot->general.max_request_bytes;
     wp_client_config_default(&config.client);
@@ -277,6 +310,8 @@ int wp_process_run(struct wp_snapshot *snapshot, const struct wp_process_options
 {
     struct process p = {.options = options};
     raise_descriptor_limit();
+    limit_cores();
+    widen_thread_pool();
     bool ok = exposure_allowed(snapshot, options) && open_ledger(&p, snapshot) &&
               create_gateway(&p, snapshot) && start_crew(&p, snapshot);
     wp_snapshot_unref(snapshot);

@@ -396,7 +396,9 @@ static void load_settings(struct loader *l)
                                           .timeout_ms = 600000,
                                           .max_fallbacks = 5,
                                           .affinity_ttl_ms = 3600000,
+                                          .retry_budget = 0.2,
                                           .single_flight_ms = 5000};
+    l->snapshot->general.failed_keys_per_minute = 30;
     for (size_t i = 0; i < WP_KIND_COUNT; i++)
         router->retry_policy[i] = router->allowed_fails_policy[i] = -1;
     const struct wp_path litellm = {.key = WP_VIEW("litellm_settings")};

@@ -67,6 +67,7 @@ struct wp_deployment_config {
     int64_t cooldown_ms;             // -1: router's
     int32_t allowed_fails;           // -1: router's
     enum wp_billing_header billing_header;
+    bool allow_link_local; // 169.254.0.0/16, fe80::/10, metadata services
     bool blocked;
     struct wp_price_override price;
     uint32_t max_input_tokens, max_output_tokens; // 0: from data
@@ -121,6 +122,7 @@ struct wp_router_settings {
     uint32_t max_fallbacks;     // default 5
     uint32_t affinity_ttl_ms;   // deployment_affinity_ttl_seconds, default 3,600,000
     uint32_t default_max_parallel_requests;
+    double retry_budget;       // further attempts as a share of requests, default 0.2
     uint32_t single_flight_ms; // longest wait for another request's cache write, default 5,000
 };
 
@@ -128,8 +130,9 @@ struct wp_general_settings {
     wp_view master_key; // empty: loopback only, no identity
     bool store_prompts;
     bool disable_spend_logs;
-    uint64_t max_request_bytes; // 0: default
-    uint32_t retention_days;    // 0: keep all
+    uint64_t max_request_bytes;      // 0: default
+    uint32_t retention_days;         // 0: keep all
+    uint32_t failed_keys_per_minute; // of one address; 0: no limit; default 30
     wp_view tls_certificate_file, tls_key_file;
     wp_view state_dir; // empty: chosen by cli
 };

@@ -341,6 +341,7 @@ static void send_upstream(struct wp_exchange *x)
                                ? first_of(deployment->stream_idle_timeout_ms, 300000, 0)
                                : timeout_ms,
         .retry_stale = true,
+        .allow_link_local = deployment->allow_link_local,
     };
     wp_exchange_set(x, WP_EXCHANGE_SEND);
     if (x->first_call_ns == 0)
@@ -350,6 +351,18 @@ static void send_upstream(struct wp_exchange *x)
         x->call = NULL;
         fail_locally(x, err, "the call could not be started");
     }
+}
+
+// Names this process to whatever stands behind, which may be itself.
+static enum wp_err add_hop(struct wp_exchange *x)
+{
+    wp_view before = wp_headers_get(&x->front->head->headers, WP_HOP_HEADER);
+    wp_view hops = wp_view_of(x->gateway->instance);
+    if (before.len > 0)
+        hops = wp_arena_printf(x->arena, "%.*s,%s", WP_VIEW_ARG(before), x->gateway->instance);
+    if (hops.ptr == NULL)
+        return WP_ERR_NO_MEMORY;
+    return wp_headers_add(&x->upstream.headers, WP_VIEW(WP_HOP_HEADER), hops);
 }
 
 static void build_and_send(struct wp_exchange *x)
@@ -376,6 +389,8 @@ static void build_and_send(struct wp_exchange *x)
         .wall_ms = wp_wall_ms(),
     };
     enum wp_err err = wp_provider_build(&input, x->arena, &x->upstream, &detail);
+    if (err == WP_OK)
+        err = add_hop(x);
     if (err != WP_OK) {
         fail_locally(x, err, detail == NULL ? "the request could not be built" : detail);
         return;
@@ -499,9 +514,29 @@ static uint32_t retries_allowed(const struct wp_exchange *x, enum wp_error_kind 
     return own >= 0 && x->fallbacks == 0 ? (uint32_t)own : x->retries_max;
 }
 
+// What costs the next upstream nothing new (this one was never reached, or turned the credentials
+// or the model away) is free; the rest is paid from the process's budget.
+static bool may_try_again(struct wp_exchange *x, const struct wp_upstream_error *error)
+{
+    switch (error->err) {
+    case WP_ERR_RESOLVE:
+    case WP_ERR_CONNECT:
+    case WP_ERR_CONNECT_TIMEOUT:
+    case WP_ERR_TLS:
+    case WP_ERR_CREDENTIALS:
+    case WP_ERR_UPSTREAM_AUTH:
+    case WP_ERR_UPSTREAM_NOT_FOUND:
+        return true;
+    default:
+        return wp_retry_budget_spend(&x->gateway->retry_budget, wp_now_ns());
+    }
+}
+
 static void settle_failed_attempt(struct wp_exchange *x, const struct wp_upstream_error *error)
 {
-    bool refused = wp_err_info(error->err)->retry == WP_RETRY_NEVER;
+    // Our own want of memory says nothing about the deployment.
+    bool refused =
+        wp_err_info(error->err)->retry == WP_RETRY_NEVER || error->err == WP_ERR_NO_MEMORY;
     struct wp_try *attempt = current_try(x);
     attempt->status = x->upstream_status;
     attempt->err = error->err;
@@ -553,6 +588,8 @@ static void go_on(struct wp_exchange *x, const struct wp_upstream_error *error)
         // Nothing was sent; a deployment on another platform of the group may well serve it.
         wp_exchange_plan(x);
     } else if (retry == WP_RETRY_NEVER) {
+        wp_exchange_fail_upstream(x);
+    } else if (!may_try_again(x, error)) {
         wp_exchange_fail_upstream(x);
     } else if (x->retries < retries_allowed(x, kind_of(error))) {
         x->retries++;
@@ -683,11 +720,31 @@ static void on_body(void *state, wp_view bytes)
         follow_phase(x);
 }
 
+// Signatures live for five minutes: one that is refused may only have the wrong time in it.
+static void explain_skew(struct wp_exchange *x, struct wp_upstream_error *error)
+{
+    enum { TOLERATED_MS = 60000 };
+    int64_t theirs, ours = wp_wall_ms();
+    bool refused = error->err == WP_ERR_CREDENTIALS || error->err == WP_ERR_UPSTREAM_AUTH;
+    if (!refused || !wp_answer_date(&x->upstream_headers, &theirs))
+        return;
+    int64_t ahead = ours - theirs;
+    if (ahead <= TOLERATED_MS && ahead >= -TOLERATED_MS)
+        return;
+    wp_view message = wp_arena_printf(
+        x->arena, "%.*s (this machine's clock is %lld s %s the upstream's: set it right)",
+        WP_VIEW_ARG(error->message), (long long)((ahead < 0 ? -ahead : ahead) / 1000),
+        ahead < 0 ? "behind" : "ahead of");
+    if (message.ptr != NULL)
+        error->message = message;
+}
+
 static void end_of_error(struct wp_exchange *x)
 {
     struct wp_upstream_error error = {0};
     wp_provider_error(current_try(x)->deployment, x->upstream_status, &x->upstream_headers,
                       wp_buf_view(&x->upstream_error_body), x->arena, &error);
+    explain_skew(x, &error);
     wp_log(WP_LOG_INFO, "upstream", "%.*s (%.*s) answered %d: %.*s",
            WP_VIEW_ARG(current_try(x)->deployment->model_name),
            WP_VIEW_ARG(wp_view_sub(current_try(x)->deployment->id, 0, 12)), x->upstream_status,

@@ -128,7 +128,7 @@ static void *begin(struct wp_front *front)
     } else if (announced != UINT64_MAX && announced > x->body.max) {
         wp_exchange_fail(x, WP_ERR_TOO_LARGE, (wp_view){NULL, 0}, -1);
     } else if (announced != UINT64_MAX && !wp_buf_reserve(&x->body, (size_t)announced)) {
-        wp_exchange_fail(x, WP_ERR_NO_MEMORY, (wp_view){NULL, 0}, 1);
+        wp_exchange_fail(x, WP_ERR_NO_MEMORY, (wp_view){NULL, 0}, 1000);
     } else {
         wp_request_read_body(front->request);
     }
@@ -251,10 +251,13 @@ static void inspect(struct wp_exchange *x)
     }
     if (err == WP_OK)
         err = build_prompt(x);
-    if (err != WP_OK)
-        wp_exchange_fail(x, err, message, err == WP_ERR_NO_MEMORY ? 1 : -1);
-    else
-        wp_exchange_plan(x);
+    if (err != WP_OK) {
+        wp_exchange_fail(x, err, message, err == WP_ERR_NO_MEMORY ? 1000 : -1);
+        return;
+    }
+    wp_retry_budget_earn(&x->gateway->retry_budget,
+                         x->front->runtime->snapshot->router.retry_budget);
+    wp_exchange_plan(x);
 }
 
 static void on_drain(void *state)

@@ -169,10 +169,10 @@ static void record_refusal(struct wp_front *front, enum wp_err err)
 
 static wp_view unauthorized_message(const struct wp_front *front)
 {
-    bool shown = wp_headers_has(&front->head->headers, "authorization") ||
-                 wp_headers_has(&front->head->headers, "x-api-key") ||
-                 wp_headers_has(&front->head->headers, "x-litellm-api-key");
-    if (shown)
+    if (front->caller.contradiction)
+        return WP_VIEW(
+            "Two different gateway keys: send one, as Authorization: Bearer or x-api-key");
+    if (front->caller.shown)
         return WP_VIEW("Invalid gateway key: the key that was sent is not known here");
     return WP_VIEW("No gateway key: send it as Authorization: Bearer, x-api-key or "
                    "x-litellm-api-key");
@@ -219,10 +219,37 @@ static bool may(struct wp_front *front)
     return front->caller.session;
 }
 
-static void refuse(struct wp_front *front, enum wp_err err, wp_view message)
+static void refuse(struct wp_front *front, enum wp_err err, wp_view message, int64_t retry_after_s)
 {
     record_refusal(front, err);
-    wp_front_error(front, err, message, -1);
+    wp_front_error(front, err, message, retry_after_s);
+}
+
+// False: this address has shown too many wrong keys.
+static bool may_guess(struct wp_front *front)
+{
+    const struct wp_caller *caller = &front->caller;
+    uint32_t limit = front->runtime->snapshot->general.failed_keys_per_minute;
+    wp_view address = front->head->peer_address;
+    if (!caller->shown || front->route->access == WP_ACCESS_PUBLIC)
+        return true;
+    if (wp_guard_refuses(front->gateway->guard, address, caller->shown_digest, limit,
+                         front->accepted_ns))
+        return false;
+    wp_guard_note(front->gateway->guard, address, caller->shown_digest, caller->known,
+                  front->accepted_ns);
+    return true;
+}
+
+// The request has been here before, or has passed more gateways than anybody chains on purpose.
+static bool goes_in_circles(const struct wp_front *front)
+{
+    wp_view rest = wp_headers_get(&front->head->headers, WP_HOP_HEADER), hop;
+    size_t hops = 0;
+    while (rest.len > 0 && wp_view_next_token(&rest, ',', &hop))
+        if (wp_view_is(wp_view_trim(hop), front->gateway->instance) || ++hops >= WP_HOPS_MAX)
+            return true;
+    return false;
 }
 
 static void *front_begin(struct wp_front *front)
@@ -231,19 +258,27 @@ static void *front_begin(struct wp_front *front)
     const struct wp_request_head *head = front->head;
     front->route = wp_routes_find(front->worker->routes, head->method, head->path,
                                   &front->path_rest, &allowed);
-    wp_identify(front->runtime, head, front->arena, &front->caller);
+    wp_identify(front->runtime, head, &front->caller);
     if (front->route == NULL) {
         wp_view message = wp_arena_printf(front->arena, "%.*s %.*s is not served here",
                                           WP_VIEW_ARG(head->method), WP_VIEW_ARG(head->path));
         wp_front_error(front, allowed != 0 ? WP_ERR_METHOD : WP_ERR_NOT_FOUND, message, -1);
         return front;
     }
+    if (!may_guess(front)) {
+        refuse(front, WP_ERR_TOO_MANY_FAILURES, (wp_view){NULL, 0}, 60);
+        return front;
+    }
     if (!may(front)) {
-        refuse(front, WP_ERR_UNAUTHORIZED, unauthorized_message(front));
+        refuse(front, WP_ERR_UNAUTHORIZED, unauthorized_message(front), -1);
         return front;
     }
     if (atomic_load(&front->gateway->draining) && front->route->access == WP_ACCESS_CALLER) {
-        refuse(front, WP_ERR_SHUTTING_DOWN, (wp_view){NULL, 0});
+        refuse(front, WP_ERR_SHUTTING_DOWN, (wp_view){NULL, 0}, 1);
+        return front;
+    }
+    if (front->route->access == WP_ACCESS_CALLER && goes_in_circles(front)) {
+        refuse(front, WP_ERR_LOOP, (wp_view){NULL, 0}, -1);
         return front;
     }
     front->state = front->route->service->begin(front);

@@ -21,6 +21,9 @@ enum { WP_METHOD_GET = 1, WP_METHOD_POST = 2, WP_METHOD_DELETE = 4, WP_METHOD_HE
 // Who asks.
 struct wp_caller {
     bool known;                           // a valid key was shown, or none is required
+    bool shown;                           // a key was shown, right or wrong
+    bool contradiction;                   // two different keys were shown
+    uint8_t shown_digest[WP_SHA256_LEN];  // of that key
     bool session;                         // by console cookie
     uint8_t digest[WP_SHA256_LEN];        // SHA-256 of the key; zero without identity
     char key_hash[WP_SHA256_HEX_LEN + 1]; // hex of it; "" without identity
@@ -47,6 +50,10 @@ struct wp_route {
     int kind;
     void (*serve)(struct wp_front *front); // wp_simple_service
 };
+
+// Names the gateways that a request has passed, so that one which points at itself notices.
+#define WP_HOP_HEADER "x-warmpath-hops"
+enum { WP_HOPS_MAX = 8 };
 
 enum { WP_SIMPLE_BODY_MAX = 256 * 1024 };
 

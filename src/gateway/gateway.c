@@ -5,7 +5,9 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/codec.h"
 #include "base/log.h"
+#include "base/random.h"
 
 enum {
     GATEWAY_MAGIC = 0x47415445,
@@ -30,6 +32,13 @@ static enum wp_err load_tables(struct wp_gateway *gateway, const struct wp_gatew
     return gateway->tables == NULL ? WP_ERR_INVALID : WP_OK;
 }
 
+static void name_instance(struct wp_gateway *gateway)
+{
+    uint8_t bytes[8];
+    wp_random_bytes(bytes, sizeof(bytes));
+    wp_hex_encode(bytes, sizeof(bytes), gateway->instance);
+}
+
 enum wp_err wp_gateway_create(const struct wp_gateway_options *options, struct wp_gateway **out,
                               char *error, size_t error_size)
 {
@@ -40,11 +49,14 @@ enum wp_err wp_gateway_create(const struct wp_gateway_options *options, struct w
     gateway->ledger = options->ledger;
     gateway->version = options->version;
     gateway->started_ms = wp_wall_ms();
+    name_instance(gateway);
+    wp_retry_budget_init(&gateway->retry_budget, wp_now_ns());
     enum wp_err err = load_tables(gateway, options, error, error_size);
     if (err == WP_OK) {
         gateway->router = wp_router_create();
         gateway->history = wp_history_create(HISTORY_BYTES);
-        if (gateway->router == NULL || gateway->history == NULL)
+        gateway->guard = wp_guard_create();
+        if (gateway->router == NULL || gateway->history == NULL || gateway->guard == NULL)
             err = WP_ERR_NO_MEMORY;
     }
     if (err != WP_OK) {
@@ -63,6 +75,7 @@ void wp_gateway_destroy(struct wp_gateway *gateway)
     wp_runtime_unref(gateway->hidden->runtime);
     wp_router_destroy(gateway->router);
     wp_history_destroy(gateway->history);
+    wp_guard_destroy(gateway->guard);
     wp_provider_tables_free(gateway->tables);
     wp_model_table_free(gateway->models);
     pthread_mutex_destroy(&gateway->hidden->lock);

@@ -7,6 +7,8 @@
 
 #include "aws/credentials.h"
 #include "config/snapshot.h"
+#include "gateway/budget.h"
+#include "gateway/guard.h"
 #include "google/credentials.h"
 #include "provider/provider.h"
 #include "route/history.h"
@@ -57,6 +59,9 @@ struct wp_gateway {
     struct wp_model_table *models;
     struct wp_provider_tables *tables;
     struct wp_gateway_counters counters;
+    struct wp_retry_budget retry_budget;
+    struct wp_guard *guard;
+    char instance[17]; // random, hex: by which this process recognises its own requests
     const char *version;
     int64_t started_ms;
     struct wp_admin *admin; // of admin/; NULL without it

@@ -5,6 +5,8 @@
 #include "base/codec.h"
 #include "base/random.h"
 
+#define OAUTH_PREFIX "sk-ant-oat"
+
 bool wp_identity_is_master_key(const struct wp_runtime *runtime, wp_view key)
 {
     uint8_t digest[WP_SHA256_LEN];
@@ -14,48 +16,52 @@ bool wp_identity_is_master_key(const struct wp_runtime *runtime, wp_view key)
     return wp_equal_constant_time(digest, runtime->master_key_digest, WP_SHA256_LEN);
 }
 
-// "Bearer KEY" or the bare key.
+// "Bearer KEY" or the bare key. Another scheme (a client's own SigV4 signature) is no key.
 static wp_view bearer_key(wp_view value)
 {
     if (wp_view_starts_with_nocase(value, WP_VIEW("Bearer ")))
         return wp_view_trim(wp_view_skip(value, 7));
-    return value;
+    return wp_view_find_char(value, ' ') == WP_NOT_FOUND ? value : (wp_view){NULL, 0};
 }
 
-static bool try_key(const struct wp_runtime *runtime, wp_view key, struct wp_caller *out)
+// The key to judge; empty: none. An OAuth token of Anthropic's is no key of this gateway.
+static wp_view shown_key(const struct wp_request_head *head, wp_view authorization,
+                         bool *contradiction)
 {
-    uint8_t digest[WP_SHA256_LEN];
-    if (key.len == 0)
-        return false;
-    wp_sha256(key, digest);
-    if (!wp_equal_constant_time(digest, runtime->master_key_digest, WP_SHA256_LEN))
-        return false;
-    out->known = true;
-    memcpy(out->digest, digest, WP_SHA256_LEN);
-    wp_hex_encode(out->digest, WP_SHA256_LEN, out->key_hash);
-    return true;
+    wp_view own = bearer_key(wp_headers_get(&head->headers, "x-litellm-api-key"));
+    wp_view api_key = wp_headers_get(&head->headers, "x-api-key");
+    if (own.len > 0)
+        return own;
+    if (wp_view_starts_with(authorization, WP_VIEW(OAUTH_PREFIX)) && api_key.len > 0)
+        return api_key;
+    *contradiction =
+        authorization.len > 0 && api_key.len > 0 && !wp_view_eq(authorization, api_key);
+    return authorization.len > 0 ? authorization : api_key;
 }
 
 void wp_identify(const struct wp_runtime *runtime, const struct wp_request_head *head,
-                 struct wp_arena *arena, struct wp_caller *out)
+                 struct wp_caller *out)
 {
-    (void)arena;
     *out = (struct wp_caller){0};
     wp_view authorization = bearer_key(wp_headers_get(&head->headers, "authorization"));
-    if (wp_view_starts_with(authorization, WP_VIEW("sk-ant-oat")))
+    if (wp_view_starts_with(authorization, WP_VIEW(OAUTH_PREFIX)))
         out->oauth = authorization;
     if (!runtime->identity_required) {
         out->known = true;
         return;
     }
-    const wp_view keys[] = {
-        bearer_key(wp_headers_get(&head->headers, "x-litellm-api-key")),
-        authorization,
-        wp_headers_get(&head->headers, "x-api-key"),
-    };
-    for (size_t i = 0; i < WP_COUNT_OF(keys); i++)
-        if (try_key(runtime, keys[i], out))
-            return;
+    wp_view key = shown_key(head, authorization, &out->contradiction);
+    out->shown = key.len > 0;
+    if (!out->shown)
+        return;
+    wp_sha256(key, out->shown_digest);
+    bool right =
+        wp_equal_constant_time(out->shown_digest, runtime->master_key_digest, WP_SHA256_LEN);
+    out->known = right && !out->contradiction;
+    if (!out->known)
+        return;
+    memcpy(out->digest, out->shown_digest, WP_SHA256_LEN);
+    wp_hex_encode(out->digest, WP_SHA256_LEN, out->key_hash);
 }
 
 // HMAC over "expiry.nonce" under a key that only the master key yields.

@@ -5,10 +5,11 @@
 
 #include "gateway/front.h"
 
-// Fills *out; known == false: no or a wrong key. Several headers with different keys: the first
-// valid one counts (x-litellm-api-key, Authorization, x-api-key).
+// Fills *out; known == false: no or a wrong key. x-litellm-api-key alone decides where it is sent
+// (Authorization may then carry a token for the provider); Authorization and x-api-key with
+// different keys contradict each other, and neither counts.
 void wp_identify(const struct wp_runtime *runtime, const struct wp_request_head *head,
-                 struct wp_arena *arena, struct wp_caller *out);
+                 struct wp_caller *out);
 // True if this text is the master key.
 bool wp_identity_is_master_key(const struct wp_runtime *runtime, wp_view key);
 

@@ -374,6 +374,7 @@ static void gathered(void *arg)
         .first_byte_timeout_ms = timeout_ms,
         .idle_timeout_ms = timeout_ms,
         .retry_stale = true,
+        .allow_link_local = fetch->metadata,
     };
     if (wp_call_start(fetch->client, &request, &CALL_EVENTS, fetch, &fetch->call) != WP_OK) {
         fail(fetch, "out of memory");

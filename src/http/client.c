@@ -64,7 +64,7 @@ struct wp_call {
     wp_view head;        // request head, in the arena
     const wp_view *body;
     size_t body_count;
-    bool tls, is_head, retry_stale, reused, answered, paused, done, ended;
+    bool tls, is_head, retry_stale, allow_link_local, reused, answered, paused, done, ended;
     struct wp_addresses *addresses; // in the arena, once resolved
     size_t address;                 // being tried
     struct wp_lookup *lookup;
@@ -413,13 +413,32 @@ static void connect_next(void *arg)
     call->link = link;
 }
 
+// Names may lead anywhere (and elsewhere at the next lookup): what counts is the address that is
+// dialled.
+static bool drop_forbidden(struct wp_call *call)
+{
+    struct wp_addresses *addresses = call->addresses;
+    size_t kept = 0;
+    for (size_t i = 0; i < addresses->count; i++)
+        if (call->allow_link_local || !wp_address_is_link_local(&addresses->list[i]))
+            addresses->list[kept++] = addresses->list[i];
+    bool all = kept == 0 && addresses->count > 0;
+    addresses->count = kept;
+    return all;
+}
+
+static const char forbidden[] = "a link-local or metadata address, which only allow_link_local "
+                                "opens";
+
 static void resolved(void *arg, const struct wp_addresses *addresses)
 {
     struct wp_call *call = arg;
     WP_CHECK_MAGIC(call, CALL_MAGIC);
     call->lookup = NULL;
     *call->addresses = *addresses;
-    if (addresses->count == 0)
+    if (drop_forbidden(call))
+        fail(call, WP_ERR_CONNECT, forbidden);
+    else if (call->addresses->count == 0)
         fail(call, WP_ERR_RESOLVE, "the name could not be resolved");
     else
         connect_next(call);
@@ -438,7 +457,9 @@ static void resolve(struct wp_call *call)
     if (!wp_resolve(call->client->resolver, call->host, call->port, call->addresses, resolved, call,
                     &call->lookup))
         return;
-    if (call->addresses->count == 0)
+    if (drop_forbidden(call))
+        fail_later(call, WP_ERR_CONNECT, forbidden);
+    else if (call->addresses->count == 0)
         fail_later(call, WP_ERR_RESOLVE, "the name could not be resolved");
     else
         connect_next(call);
@@ -470,8 +491,9 @@ static struct link *take_idle(struct origin *origin)
 static struct origin *origin_of(struct wp_client *client, const struct wp_call_request *request)
 {
     char key[300];
-    int len = snprintf(key, sizeof(key), "%c|%.*s:%u", request->tls ? 't' : 'p',
-                       WP_VIEW_ARG(request->host), request->port);
+    int len =
+        snprintf(key, sizeof(key), "%c%c|%.*s:%u", request->tls ? 't' : 'p',
+                 request->allow_link_local ? 'l' : '-', WP_VIEW_ARG(request->host), request->port);
     wp_view name = wp_view_make(key, len < 0 ? 0 : (size_t)len);
     struct origin *origin = wp_map_get(&client->origins, name);
     if (origin != NULL)
@@ -544,6 +566,7 @@ static struct wp_call *new_call(struct wp_client *client, const struct wp_call_r
     call->connect_ms = request->connect_timeout_ms != 0 ? request->connect_timeout_ms : CONNECT_MS;
     call->first_byte_ms = request->first_byte_timeout_ms;
     call->idle_ms = request->idle_timeout_ms;
+    call->allow_link_local = request->allow_link_local;
     call->ahead = wp_buf_make(AHEAD_MAX);
     wp_list_init(&call->all);
     wp_message_init(&call->message, false, &MESSAGE_EVENTS, call, client->head_max, HEADERS_MAX);

@@ -56,6 +56,9 @@ struct wp_call_request {
     uint32_t connect_timeout_ms;    // TCP and TLS (default 10 s when 0)
     uint32_t first_byte_timeout_ms; // from request sent to head complete (0: none)
     uint32_t idle_timeout_ms;       // between reads of the body (0: none)
+    // Without it nothing is dialled at link-local and metadata addresses, whatever name led there
+    // (wp_address_is_link_local): WP_ERR_CONNECT.
+    bool allow_link_local;
     bool retry_stale; // one transparent retry on a fresh connection when a reused one was closed
                       // before any byte of the answer (safe for our POSTs: nothing was processed is
                       // not guaranteed by RFC 9110 9.2.2, but is by faults.md 32)

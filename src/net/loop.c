@@ -3,7 +3,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
-enum { LOOP_MAGIC = 0x4c4f4f50, STOPPED = UINT32_MAX };
+enum { LOOP_MAGIC = 0x4c4f4f50, STOPPED = UINT32_MAX, TIMERS_FIRST = 256 };
 
 // Timers: a binary heap over one uv_timer ---------------------------------------------------------
 
@@ -93,18 +93,26 @@ void wp_timer_stop(struct wp_timer *timer)
     sift_up(loop, last->heap_index);
 }
 
+// Grows long before the heap is full, so that a want of memory that passes costs nothing.
+static void make_room(struct wp_loop *loop)
+{
+    if (loop->heap_count < loop->heap_capacity / 2)
+        return;
+    uint32_t capacity = loop->heap_capacity * 2;
+    struct wp_timer **more = wp_realloc(loop->heap, capacity * sizeof(struct wp_timer *));
+    // Without a timer nothing would ever end.
+    WP_CHECK(more != NULL || loop->heap_count < loop->heap_capacity);
+    if (more == NULL)
+        return;
+    loop->heap = more;
+    loop->heap_capacity = capacity;
+}
+
 void wp_timer_start(struct wp_timer *timer, uint64_t ms)
 {
     struct wp_loop *loop = timer->loop;
     wp_timer_stop(timer);
-    if (loop->heap_count == loop->heap_capacity) {
-        uint32_t capacity = loop->heap_capacity == 0 ? 256 : loop->heap_capacity * 2;
-        struct wp_timer **more = wp_realloc(loop->heap, capacity * sizeof(struct wp_timer *));
-        // Without a timer nothing would ever end; the heap is small and grows by doubling.
-        WP_CHECK(more != NULL);
-        loop->heap = more;
-        loop->heap_capacity = capacity;
-    }
+    make_room(loop);
     timer->due_ns = wp_now_ns() + ms * 1000000u;
     loop->heap[loop->heap_count] = timer;
     timer->heap_index = loop->heap_count++;
@@ -217,11 +225,15 @@ enum wp_err wp_loop_create(struct wp_loop **out)
 {
     struct wp_loop *loop = wp_alloc(sizeof(*loop));
     char *buffer = wp_realloc(NULL, WP_READ_BUFFER);
-    if (loop == NULL || buffer == NULL || uv_loop_init(&loop->uv) != 0) {
+    struct wp_timer **heap = wp_realloc(NULL, TIMERS_FIRST * sizeof(struct wp_timer *));
+    if (loop == NULL || buffer == NULL || heap == NULL || uv_loop_init(&loop->uv) != 0) {
         wp_free(loop);
         wp_free(buffer);
+        wp_free(heap);
         return WP_ERR_NO_MEMORY;
     }
+    loop->heap = heap;
+    loop->heap_capacity = TIMERS_FIRST;
     loop->magic = LOOP_MAGIC;
     loop->read_buffer = buffer;
     loop->now_ns = wp_now_ns();

@@ -9,25 +9,39 @@
 #include "base/map.h"
 #include "net/private.h"
 
-enum { CACHE_S = 30, CACHE_MAX = 1024 };
+// An answer is used for CACHE_S; after that it is still given, while the name is asked again, for
+// STALE_S more: a slow or broken resolver does not stop an upstream that has not moved. That a name
+// does not exist is believed for NEGATIVE_S. One question per name is under way at most, so that a
+// name that nobody answers holds one thread of the pool, however many requests want it.
+enum { CACHE_S = 30, STALE_S = 600, NEGATIVE_S = 2, CACHE_MAX = 1024 };
+
+static const uint64_t SECOND_NS = 1000000000u;
 
 struct cached {
-    struct wp_addresses addresses;
-    uint64_t until_ns;
+    struct wp_addresses addresses; // count 0: no such name
+    uint64_t fresh_ns, stale_ns;   // until when
 };
 
 struct wp_resolver {
     struct wp_loop *loop;
     struct wp_map cache; // host → struct cached
+    struct wp_list questions;
     uint32_t references; // the owner and the questions under way
 };
 
-struct wp_lookup {
+// One name being asked for.
+struct question {
     uv_getaddrinfo_t request;
+    struct wp_list link, waiters;
     struct wp_resolver *resolver;
     char host[256];
+};
+
+// Somebody who waits for the answer.
+struct wp_lookup {
+    struct wp_list link;
     uint16_t port;
-    void (*done)(void *arg, const struct wp_addresses *addresses); // NULL: cancelled
+    void (*done)(void *arg, const struct wp_addresses *addresses);
     void *arg;
 };
 
@@ -38,6 +52,7 @@ struct wp_resolver *wp_resolver_create(struct wp_loop *loop)
         return NULL;
     *resolver =
         (struct wp_resolver){.loop = loop, .cache = wp_map_make(CACHE_MAX), .references = 1};
+    wp_list_init(&resolver->questions);
     return resolver;
 }
 
@@ -87,24 +102,57 @@ static bool numeric(const char *host, uint16_t port, struct wp_addresses *out)
     return true;
 }
 
+static struct cached *entry_of(struct wp_resolver *resolver, wp_view host)
+{
+    struct cached *entry = wp_map_get(&resolver->cache, host);
+    if (entry != NULL)
+        return entry;
+    entry = wp_alloc(sizeof(*entry));
+    if (entry != NULL && !wp_map_set(&resolver->cache, host, entry)) {
+        wp_free(entry);
+        return NULL;
+    }
+    return entry;
+}
+
 static void remember(struct wp_resolver *resolver, const char *host,
                      const struct wp_addresses *addresses)
 {
-    struct cached *entry = wp_map_get(&resolver->cache, wp_view_of(host));
-    if (entry == NULL) {
-        entry = wp_alloc(sizeof(*entry));
-        if (entry == NULL || !wp_map_set(&resolver->cache, wp_view_of(host), entry)) {
-            wp_free(entry);
-            return;
-        }
+    struct cached *entry = entry_of(resolver, wp_view_of(host));
+    uint64_t now = wp_now_ns();
+    if (entry == NULL)
+        return;
+    if (addresses->count > 0) {
+        *entry = (struct cached){*addresses, now + CACHE_S * SECOND_NS, now + STALE_S * SECOND_NS};
+        return;
     }
-    entry->addresses = *addresses;
-    entry->until_ns = wp_now_ns() + (uint64_t)CACHE_S * 1000000000u;
+    if (entry->stale_ns < now)
+        entry->addresses.count = 0;
+    entry->fresh_ns = now + NEGATIVE_S * SECOND_NS;
+}
+
+static void give(const struct wp_addresses *addresses, uint16_t port, struct wp_addresses *out)
+{
+    *out = *addresses;
+    for (size_t i = 0; i < out->count; i++)
+        set_port(&out->list[i], port);
+}
+
+static void tell_waiters(struct question *question, const struct wp_addresses *addresses)
+{
+    while (!wp_list_empty(&question->waiters)) {
+        struct wp_lookup *lookup = WP_CONTAINER_OF(question->waiters.next, struct wp_lookup, link);
+        struct wp_addresses own;
+        wp_list_unlink(&lookup->link);
+        give(addresses, lookup->port, &own);
+        lookup->done(lookup->arg, &own);
+        wp_free(lookup);
+    }
 }
 
 static void answered(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
 {
-    struct wp_lookup *lookup = request->data;
+    struct question *question = request->data;
     struct wp_addresses addresses = {.count = 0};
     for (struct addrinfo *at = found; status == 0 && at != NULL; at = at->ai_next) {
         if (addresses.count == WP_ADDRESSES_MAX || at->ai_addrlen > sizeof(struct sockaddr_storage))
@@ -112,23 +160,58 @@ static void answered(uv_getaddrinfo_t *request, int status, struct addrinfo *fou
         struct wp_address *address = &addresses.list[addresses.count++];
         memcpy(&address->storage, at->ai_addr, at->ai_addrlen);
         address->len = at->ai_addrlen;
-        set_port(address, lookup->port);
     }
     if (found != NULL)
         uv_freeaddrinfo(found);
-    if (addresses.count > 0)
-        remember(lookup->resolver, lookup->host, &addresses);
-    if (lookup->done != NULL)
-        lookup->done(lookup->arg, &addresses);
-    unref(lookup->resolver);
-    wp_free(lookup);
+    wp_list_unlink(&question->link);
+    remember(question->resolver, question->host, &addresses);
+    const struct cached *entry = wp_map_get(&question->resolver->cache, wp_view_of(question->host));
+    if (addresses.count == 0 && entry != NULL)
+        addresses = entry->addresses; // what was known before, while it may still be given
+    tell_waiters(question, &addresses);
+    unref(question->resolver);
+    wp_free(question);
+}
+
+static struct question *running(struct wp_resolver *resolver, const char *host)
+{
+    WP_LIST_FOREACH(node, &resolver->questions)
+    {
+        struct question *question = WP_CONTAINER_OF(node, struct question, link);
+        if (strcmp(question->host, host) == 0)
+            return question;
+    }
+    return NULL;
+}
+
+// The question under way for this name, begun if there is none. NULL: it cannot be asked.
+static struct question *ask(struct wp_resolver *resolver, const char *host)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    struct question *question = running(resolver, host);
+    if (question != NULL)
+        return question;
+    question = wp_alloc(sizeof(*question));
+    if (question == NULL)
+        return NULL;
+    question->resolver = resolver;
+    question->request.data = question;
+    snprintf(question->host, sizeof(question->host), "%s", host);
+    wp_list_init(&question->waiters);
+    if (uv_getaddrinfo(&resolver->loop->uv, &question->request, answered, host, NULL, &hints) !=
+        0) {
+        wp_free(question);
+        return NULL;
+    }
+    resolver->references++;
+    wp_list_append(&resolver->questions, &question->link);
+    return question;
 }
 
 bool wp_resolve(struct wp_resolver *resolver, wp_view host, uint16_t port, struct wp_addresses *out,
                 void (*done)(void *arg, const struct wp_addresses *addresses), void *arg,
                 struct wp_lookup **lookup)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
     char name[256];
     *lookup = NULL;
     *out = (struct wp_addresses){.count = 0};
@@ -138,33 +221,31 @@ bool wp_resolve(struct wp_resolver *resolver, wp_view host, uint16_t port, struc
     if (numeric(name, port, out))
         return true;
     const struct cached *entry = wp_map_get(&resolver->cache, host);
-    if (entry != NULL && entry->until_ns > wp_now_ns()) {
-        *out = entry->addresses;
-        for (size_t i = 0; i < out->count; i++)
-            set_port(&out->list[i], port);
+    uint64_t now = wp_now_ns();
+    bool fresh = entry != NULL && entry->fresh_ns > now;
+    bool stale = entry != NULL && entry->addresses.count > 0 && entry->stale_ns > now;
+    if (fresh || stale) {
+        give(&entry->addresses, port, out);
+        if (!fresh)
+            (void)ask(resolver, name);
         return true;
     }
-    struct wp_lookup *question = wp_alloc(sizeof(*question));
-    if (question == NULL)
-        return true;
-    question->resolver = resolver;
-    question->port = port;
-    question->done = done;
-    question->arg = arg;
-    question->request.data = question;
-    snprintf(question->host, sizeof(question->host), "%s", name);
-    if (uv_getaddrinfo(&resolver->loop->uv, &question->request, answered, name, NULL, &hints) !=
-        0) {
-        wp_free(question);
+    struct wp_lookup *waiter = wp_alloc(sizeof(*waiter));
+    struct question *question = waiter == NULL ? NULL : ask(resolver, name);
+    if (question == NULL) {
+        wp_free(waiter);
         return true;
     }
-    resolver->references++;
-    *lookup = question;
+    *waiter = (struct wp_lookup){.port = port, .done = done, .arg = arg};
+    wp_list_append(&question->waiters, &waiter->link);
+    *lookup = waiter;
     return false;
 }
 
 void wp_resolve_cancel(struct wp_lookup *lookup)
 {
-    if (lookup != NULL)
-        lookup->done = NULL; // the answer frees it
+    if (lookup == NULL)
+        return;
+    wp_list_unlink(&lookup->link);
+    wp_free(lookup);
 }

@@ -1,4 +1,4 @@
-// Names to addresses, off the loop's thread, with a short cache.
+// Names to addresses, off the loop's thread, with a cache that outlives a broken resolver.
 #ifndef WP_NET_RESOLVER_H
 #define WP_NET_RESOLVER_H
 
@@ -17,6 +17,10 @@ struct wp_addresses {
     struct wp_address list[WP_ADDRESSES_MAX];
     size_t count;
 };
+
+// 169.254.0.0/16, fe80::/10, 0.0.0.0/8, the metadata services' own addresses outside of those, and
+// all of them as IPv4 in IPv6: what no configured upstream has business with.
+bool wp_address_is_link_local(const struct wp_address *address);
 
 struct wp_resolver;
 struct wp_lookup; // one question under way

@@ -76,7 +76,8 @@ static const struct {
     {408, 408, {WP_ERR_UPSTREAM_TIMEOUT, 408}},   {424, 424, {WP_ERR_OVERLOADED, 503}},
     {429, 429, {WP_ERR_RATE_LIMITED, 429}},       {500, 500, {WP_ERR_UPSTREAM_ERROR, 500}},
     {502, 502, {WP_ERR_UPSTREAM_ERROR, 502}},     {503, 503, {WP_ERR_OVERLOADED, 503}},
-    {504, 504, {WP_ERR_UPSTREAM_TIMEOUT, 504}},   {529, 529, {WP_ERR_OVERLOADED, 503}},
+    {504, 504, {WP_ERR_UPSTREAM_TIMEOUT, 504}},   {508, 508, {WP_ERR_LOOP, 508}},
+    {529, 529, {WP_ERR_OVERLOADED, 503}},
 };
 
 // Error types of events, which have no status of their own (wire.md 3.1).

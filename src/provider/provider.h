@@ -80,6 +80,8 @@ struct wp_upstream_error {
 void wp_provider_error(const struct wp_deployment_config *deployment, int status,
                        const struct wp_headers *headers, wp_view body, struct wp_arena *arena,
                        struct wp_upstream_error *out);
+// The answer's Date field. False: it has none, or it is malformed.
+bool wp_answer_date(const struct wp_headers *headers, int64_t *wall_ms);
 // Anthropic's envelope with a request id; in the arena.
 wp_view wp_anthropic_error_body(struct wp_arena *arena, const char *type, wp_view message,
                                 wp_view request_id);

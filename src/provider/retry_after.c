@@ -1,4 +1,5 @@
-// How long the upstream asks to wait. No clock: a date counts from the answer's own Date field.
+// When the upstream answered, and how long it asks to wait. No clock: a date counts from the
+// answer's own Date field.
 #include <time.h>
 
 #include "provider/errors.h"
@@ -45,6 +46,15 @@ static int64_t clamp(double ms)
     if (ms < 0)
         return 0;
     return ms > RETRY_AFTER_MAX_MS ? RETRY_AFTER_MAX_MS : (int64_t)ms;
+}
+
+bool wp_answer_date(const struct wp_headers *headers, int64_t *wall_ms)
+{
+    int64_t seconds;
+    if (!parse_http_date(wp_headers_get(headers, "date"), &seconds))
+        return false;
+    *wall_ms = seconds * 1000;
+    return true;
 }
 
 int64_t wp_error_retry_after(const struct wp_headers *headers)

@@ -2,7 +2,7 @@
 //
 //   GET  /_sim/state                       accounts with requests, usage sums, live cache entries
 //   POST /_sim/faults   {"account":"account-1","kind":"status","status":429,"retry_after":"2",
-//                        "count":1,"after_events":3,"delay_ms":0,"type":"…","message":"…"}
+//                        "retry_after_ms":"1500","count":1,"after_events":3,"delay_ms":0,"type":"…","message":"…"}
 //        kind: status, reset, hang, exception, corrupt, truncate, html, redirect, slow;
 //        after_events: absent or -1 strikes before the head; "account":"*" arms all;
 //        {"clear":true} disarms
@@ -118,6 +118,8 @@ static const char *arm(struct wp_sim *sim, const struct wp_json_val *root)
     fault.after_events = (int32_t)wp_json_i64(wp_json_get(root, "after_events"), -1);
     fault.delay_ms = (uint32_t)wp_json_u64(wp_json_get(root, "delay_ms"), 0);
     copy(fault.retry_after, sizeof(fault.retry_after), wp_json_get(root, "retry_after"), "");
+    copy(fault.retry_after_ms, sizeof(fault.retry_after_ms), wp_json_get(root, "retry_after_ms"),
+         "");
     copy(fault.type, sizeof(fault.type), wp_json_get(root, "type"), "");
     copy(fault.message, sizeof(fault.message), wp_json_get(root, "message"),
          "a fault that was asked for");

@@ -121,7 +121,7 @@ struct sim_fault {
     int status;
     int32_t after_events; // -1: before the head
     uint32_t delay_ms;
-    char retry_after[40], type[64], message[256];
+    char retry_after[40], retry_after_ms[24], type[64], message[256];
 };
 
 // what was received --------------------------------------------------------------------------

@@ -137,7 +137,7 @@ static void send_error(struct call *call, int status, wp_view message, const cha
 {
     struct wp_buf buf = wp_buf_make(64 * 1024);
     struct wp_json_writer w = wp_json_writer(&buf);
-    struct wp_header extra[2];
+    struct wp_header extra[3];
     size_t count = 0;
     bool bedrock = call->platform == SIM_BEDROCK;
     if (type == NULL || type[0] == '\0')
@@ -156,6 +156,9 @@ static void send_error(struct call *call, int status, wp_view message, const cha
     wp_json_close(&w);
     if (retry_after != NULL && retry_after[0] != '\0')
         extra[count++] = (struct wp_header){WP_VIEW("retry-after"), wp_view_of(retry_after)};
+    if (call->faulty && call->fault.retry_after_ms[0] != '\0')
+        extra[count++] =
+            (struct wp_header){WP_VIEW("retry-after-ms"), wp_view_of(call->fault.retry_after_ms)};
     wp_view body = wp_arena_copy(call->arena, wp_buf_view(&buf));
     wp_buf_free(&buf);
     if (call->account != NULL)
@@ -174,6 +177,22 @@ static wp_view secret_of(void *arg, wp_view access_key_id)
     return (wp_view){NULL, 0};
 }
 
+// AWS accepts a signature for five minutes around its own clock. The date is "20261124T083000Z".
+static bool is_skewed(wp_view date)
+{
+    enum { ACCEPTED_MS = 300000 };
+    char text[32];
+    int64_t signed_ms;
+    if (date.len != 16)
+        return true;
+    snprintf(text, sizeof(text), "%.4s-%.2s-%.2sT%.2s:%.2s:%.2sZ", date.ptr, date.ptr + 4,
+             date.ptr + 6, date.ptr + 9, date.ptr + 11, date.ptr + 13);
+    if (!wp_parse_time(wp_view_of(text), &signed_ms))
+        return true;
+    int64_t apart = signed_ms - wp_wall_ms();
+    return apart > ACCEPTED_MS || apart < -ACCEPTED_MS;
+}
+
 static struct sim_account *by_signature(struct call *call, const char **reason)
 {
     struct wp_sim *sim = call->sim;
@@ -189,6 +208,10 @@ static struct sim_account *by_signature(struct call *call, const char **reason)
     if (!wp_sigv4_verify(&request, &call->head->headers, secret_of, sim, call->arena,
                          &access_key_id, reason))
         return NULL;
+    if (is_skewed(wp_headers_get(&call->head->headers, "x-amz-date"))) {
+        *reason = "Signature expired or not yet current";
+        return NULL;
+    }
     for (size_t i = 0; i < sim->account_count; i++)
         if (wp_view_is(access_key_id, sim->accounts[i].config.access_key_id))
             return &sim->accounts[i];
