@@ -243,6 +243,36 @@ static void test_slow_head(void **state)
     bench_stop(&own);
 }
 
+static void wait_at_gate(void *arg)
+{
+    pthread_barrier_wait(arg); // the loop stands still here
+    pthread_barrier_wait(arg);
+}
+
+// Request and reset have both arrived before the loop looks: the request is seen, then its end.
+static void test_reset_behind_a_request(void **state)
+{
+    (void)state;
+    pthread_barrier_t gate;
+    const struct linger hard = {1, 0};
+    uint32_t before = atomic_load(&bench.aborted);
+    int fd = dial(bench.port);
+    say(fd, WP_VIEW("GET /a HTTP/1.1\r\nHost: x\r\n\r\n"));
+    char out[512];
+    hear(fd, out, sizeof(out), "GET /a? 0 "); // accepted and watched
+    pthread_barrier_init(&gate, NULL, 2);
+    assert_ok(wp_loop_post(bench.loop, wait_at_gate, &gate));
+    pthread_barrier_wait(&gate);
+    say(fd, WP_VIEW("GET /hang HTTP/1.1\r\nHost: x\r\n\r\n"));
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+    close(fd);
+    pthread_barrier_wait(&gate);
+    for (int i = 0; i < 1000 && atomic_load(&bench.aborted) == before; i++)
+        usleep(10000);
+    assert_int_equal(atomic_load(&bench.aborted), before + 1);
+    pthread_barrier_destroy(&gate);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +283,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_refusals, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bad_chunks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_reset_behind_a_request, set_up, tear_down),
         cmocka_unit_test(test_slow_head),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,10 @@
 #include "http/server.h"
 
 // Echoes method, path, query and body; "/early" answers without reading the body; "/hang" never.
+struct bench_server;
+
 struct echo {
+    struct bench_server *bench;
     struct wp_server_request *request;
     const struct wp_request_head *head;
     struct wp_buf body;
@@ -49,7 +52,7 @@ static inline void *echo_head(void *context, struct wp_server_request *request,
     struct bench_server *bench = context;
     struct echo *echo = WP_ARENA_NEW(wp_request_arena(request), struct echo);
     atomic_fetch_add(&bench->requests, 1);
-    *echo = (struct echo){request, head, wp_buf_make(64 * 1024 * 1024)};
+    *echo = (struct echo){bench, request, head, wp_buf_make(64 * 1024 * 1024)};
     if (wp_view_is(head->path, "/hang"))
         return echo;
     if (head->has_body && !wp_view_is(head->path, "/early"))
@@ -78,8 +81,8 @@ static inline void echo_nothing(void *state)
 
 static inline void echo_abort(void *state, enum wp_err err)
 {
-    (void)state;
     (void)err;
+    atomic_fetch_add(&((struct echo *)state)->bench->aborted, 1);
 }
 
 static inline void echo_closed(void *state)
