@@ -203,6 +203,7 @@ static bool create_gateway(struct process *p, struct wp_snapshot *snapshot)
         .models_override = wp_view_of(p->models_override),
         .betas_json = wp_embedded("data/betas.json"),
         .betas_override = wp_view_of(p->betas_override),
+        .cache_json = wp_embedded("data/cache.json"),
         .ledger = p->ledger,
         .version = WP_VERSION,
     };

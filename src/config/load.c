@@ -397,7 +397,10 @@ static void load_settings(struct loader *l)
                                           .max_fallbacks = 5,
                                           .affinity_ttl_ms = 3600000,
                                           .retry_budget = 0.2,
-                                          .single_flight_ms = 5000};
+                                          .single_flight_ms = 5000,
+                                          .keep_warm_usd_per_day = 5,
+                                          .keep_warm_bytes = 64 << 20,
+                                          .keep_warm_guard_ms = 20000};
     l->snapshot->general.failed_keys_per_minute = 30;
     for (size_t i = 0; i < WP_KIND_COUNT; i++)
         router->retry_policy[i] = router->allowed_fails_policy[i] = -1;

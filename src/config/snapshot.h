@@ -69,6 +69,9 @@ struct wp_deployment_config {
     enum wp_billing_header billing_header;
     bool allow_link_local; // 169.254.0.0/16, fe80::/10, metadata services
     bool blocked;
+    bool keep_warm;         // renew the cache entries of its quiet conversations where it pays
+    bool auto_ttl;          // choose 5 m or 1 h for the client's markers
+    bool breakpoint_repair; // use free markers where the lookback would miss, or none were set
     struct wp_price_override price;
     uint32_t max_input_tokens, max_output_tokens; // 0: from data
     wp_view cache_domain, rate_domain;            // operator's names; empty: derived
@@ -122,8 +125,11 @@ struct wp_router_settings {
     uint32_t max_fallbacks;     // default 5
     uint32_t affinity_ttl_ms;   // deployment_affinity_ttl_seconds, default 3,600,000
     uint32_t default_max_parallel_requests;
-    double retry_budget;       // further attempts as a share of requests, default 0.2
-    uint32_t single_flight_ms; // longest wait for another request's cache write, default 5,000
+    double retry_budget;          // further attempts as a share of requests, default 0.2
+    uint32_t single_flight_ms;    // longest wait for another request's cache write, default 5,000
+    double keep_warm_usd_per_day; // per key; default 5
+    uint64_t keep_warm_bytes;     // of requests retained for renewals; default 64 MiB
+    uint32_t keep_warm_guard_ms;  // how long before an expiry a renewal is decided; 20,000
 };
 
 struct wp_general_settings {

@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "gateway/credentials.h"
+#include "gateway/economy.h"
 
 static void start_attempt(struct wp_exchange *x);
 static void attempt_failed(struct wp_exchange *x, const struct wp_upstream_error *error);
@@ -186,7 +188,7 @@ void wp_exchange_plan(struct wp_exchange *x)
         wp_exchange_fail(x, WP_ERR_NO_MEMORY, (wp_view){NULL, 0}, 1000);
         return;
     }
-    do {
+    for (bool begun = false; !begun;) {
         x->plans_since_wait++;
         fill_plan_request(x);
         wp_router_plan(x->gateway->router, &x->plan_request, x->plan);
@@ -194,10 +196,13 @@ void wp_exchange_plan(struct wp_exchange *x)
             nothing_usable(x);
             return;
         }
+        if (wp_exchange_mark(x))
+            continue;
         if (x->plan->wait.advised && wait_for_writer(x))
             return;
-    } while (x->plan->wait.advised || !wp_router_begin(x->gateway->router, &x->plan_request,
-                                                       &x->plan->candidates[0], &x->attempt));
+        begun = !x->plan->wait.advised && wp_router_begin(x->gateway->router, &x->plan_request,
+                                                          &x->plan->candidates[0], &x->attempt);
+    }
     x->attempt_open = true;
     start_attempt(x);
 }
@@ -376,6 +381,7 @@ static void build_and_send(struct wp_exchange *x)
         .deployment = deployment,
         .upstream_model = x->upstream_model,
         .request = &x->request,
+        .markers = &x->markers,
         .client_headers = &x->front->head->headers,
         .client_query = x->front->head->query,
         .model = x->model,
@@ -383,9 +389,7 @@ static void build_and_send(struct wp_exchange *x)
         .keys = x->keys.access_key_id.len > 0 ? &x->keys : NULL,
         .bearer = x->access_token.len > 0 ? x->access_token : compiled->bearer,
         .caller_oauth = x->front->caller.oauth,
-        .region = compiled->region.len > 0 || compiled->aws == NULL
-                      ? compiled->region
-                      : wp_aws_source_region(compiled->aws, x->arena),
+        .region = wp_credentials_region(compiled, x->arena),
         .wall_ms = wp_wall_ms(),
     };
     enum wp_err err = wp_provider_build(&input, x->arena, &x->upstream, &detail);
@@ -411,29 +415,17 @@ static void credentials_ready(void *arg)
     get_credentials(x);
 }
 
-static enum wp_renewal_state ask_for_credentials(struct wp_exchange *x,
-                                                 const struct wp_deployment_runtime *compiled,
-                                                 char *error, size_t error_size)
-{
-    struct wp_loop *loop = x->worker->loop;
-    struct wp_client *client = x->worker->client;
-    if (compiled->aws != NULL)
-        return wp_aws_source_get(compiled->aws, loop, client, x->arena, credentials_ready, x,
-                                 &x->keys, &x->credentials_wait, error, error_size);
-    if (compiled->google != NULL)
-        return wp_google_source_get(compiled->google, loop, client, x->arena, credentials_ready, x,
-                                    &x->access_token, &x->credentials_wait, error, error_size);
-    return WP_RENEWAL_READY;
-}
-
 static void get_credentials(struct wp_exchange *x)
 {
     char error[512] = "";
-    x->keys = (struct wp_aws_keys){0};
-    x->access_token = (wp_view){NULL, 0};
-    switch (ask_for_credentials(x,
-                                &x->front->runtime->deployments[current_try(x)->deployment->index],
-                                error, sizeof(error))) {
+    struct wp_credentials found;
+    enum wp_renewal_state state =
+        wp_credentials_get(&x->front->runtime->deployments[current_try(x)->deployment->index],
+                           x->worker, x->arena, credentials_ready, x, &found, error, sizeof(error));
+    x->keys = found.keys;
+    x->access_token = found.access_token;
+    x->credentials_wait = found.wait;
+    switch (state) {
     case WP_RENEWAL_READY:
         build_and_send(x);
         return;

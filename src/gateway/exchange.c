@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/economy.h"
 
 static const struct {
     const char *action; // what was going on, for log lines
@@ -184,14 +185,17 @@ static enum wp_err scan(struct wp_exchange *x, wp_view *message)
 static void note_history(struct wp_exchange *x)
 {
     wp_view agent = wp_headers_get(&x->front->head->headers, "x-claude-code-agent-id");
-    wp_view stream;
-    if (x->session_id.len == 0 || x->operation != WP_OP_MESSAGES)
+    wp_view stream = {NULL, 0};
+    if (x->session_id.len == 0 || x->operation != WP_OP_MESSAGES) {
+        wp_exchange_follow(x, stream);
         return;
+    }
     stream = wp_arena_printf(x->arena, "%s %.*s %.*s %.*s %d", x->front->caller.key_hash,
                              WP_VIEW_ARG(x->session_id), WP_VIEW_ARG(wp_view_sub(agent, 0, 128)),
                              WP_VIEW_ARG(wp_view_sub(x->request.model, 0, 128)),
                              x->request.tool_count > 0);
     wp_history_note(x->gateway->history, stream, &x->prompt, &x->divergence);
+    wp_exchange_follow(x, stream);
 }
 
 static enum wp_err build_prompt(struct wp_exchange *x)

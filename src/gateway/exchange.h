@@ -12,6 +12,7 @@
 #include "gateway/dialect.h"
 #include "gateway/flight.h"
 #include "gateway/front.h"
+#include "gateway/keeper.h"
 #include "gateway/worker.h"
 #include "provider/reframe.h"
 
@@ -68,6 +69,11 @@ struct wp_exchange {
     struct wp_prompt prompt;
     bool has_prompt;
     struct wp_divergence divergence; // from the session's previous request
+    struct wp_hash128 stream;        // names the conversation to the keeper, when it is followed
+    bool followed, marked;
+    struct wp_kept kept;            // what renewals did since its last request
+    double kept_warm_saved;         // USD
+    struct wp_marker_edits markers; // auto_ttl, breakpoint_repair
     wp_view session_id;
     uint64_t body_end_ns;
 

@@ -1,6 +1,7 @@
 #include "gateway/gateway.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -8,6 +9,7 @@
 #include "base/codec.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "json/doc.h"
 
 enum {
     GATEWAY_MAGIC = 0x47415445,
@@ -39,6 +41,23 @@ static void name_instance(struct wp_gateway *gateway)
     wp_hex_encode(bytes, sizeof(bytes), gateway->instance);
 }
 
+static enum wp_err load_cache_facts(struct wp_gateway *gateway, wp_view json, char *error,
+                                    size_t error_size)
+{
+    struct wp_arena *arena = wp_arena_create(0);
+    const struct wp_json_val *root = arena == NULL ? NULL : wp_json_parse(arena, json);
+    const struct wp_json_val *platforms = wp_json_get(root, "platforms");
+    for (int i = 0; i < WP_PLATFORM_COUNT; i++)
+        gateway->renewal[i] = wp_json_bool(
+            wp_json_get(wp_json_get(platforms, wp_platform_name((enum wp_platform)i)), "renewal"),
+            false);
+    bool sound = wp_json_is_object(platforms);
+    wp_arena_destroy(arena);
+    if (!sound)
+        snprintf(error, error_size, "cache facts: not a JSON object with platforms");
+    return sound ? WP_OK : WP_ERR_INVALID;
+}
+
 enum wp_err wp_gateway_create(const struct wp_gateway_options *options, struct wp_gateway **out,
                               char *error, size_t error_size)
 {
@@ -52,11 +71,15 @@ enum wp_err wp_gateway_create(const struct wp_gateway_options *options, struct w
     name_instance(gateway);
     wp_retry_budget_init(&gateway->retry_budget, wp_now_ns());
     enum wp_err err = load_tables(gateway, options, error, error_size);
+    if (err == WP_OK)
+        err = load_cache_facts(gateway, options->cache_json, error, error_size);
     if (err == WP_OK) {
         gateway->router = wp_router_create();
+        gateway->keeper = wp_keeper_create();
         gateway->history = wp_history_create(HISTORY_BYTES);
         gateway->guard = wp_guard_create();
-        if (gateway->router == NULL || gateway->history == NULL || gateway->guard == NULL)
+        if (gateway->router == NULL || gateway->history == NULL || gateway->keeper == NULL ||
+            gateway->guard == NULL)
             err = WP_ERR_NO_MEMORY;
     }
     if (err != WP_OK) {
@@ -76,6 +99,7 @@ void wp_gateway_destroy(struct wp_gateway *gateway)
     wp_router_destroy(gateway->router);
     wp_history_destroy(gateway->history);
     wp_guard_destroy(gateway->guard);
+    wp_keeper_destroy(gateway->keeper);
     wp_provider_tables_free(gateway->tables);
     wp_model_table_free(gateway->models);
     pthread_mutex_destroy(&gateway->hidden->lock);
@@ -259,6 +283,11 @@ static enum wp_err compile(struct wp_gateway *gateway, struct wp_runtime *runtim
         lookup_model(gateway, deployment, deployment->upstream_model,
                      &runtime->deployments[i].model);
         runtime->deployments[i].region = deployment->aws.region;
+        if (deployment->keep_warm && !gateway->renewal[deployment->platform])
+            wp_log(WP_LOG_WARN, "keep_warm",
+                   "%.*s: keep_warm has no effect: it is not known that %s takes renewals "
+                   "(max_tokens 0)",
+                   WP_VIEW_ARG(deployment->model_name), wp_platform_name(deployment->platform));
         if (!attach_credentials(runtime, deployment, i))
             return WP_ERR_NO_MEMORY;
         if (!deployment->wildcard && !runtime->deployments[i].model.price.known)
@@ -297,6 +326,9 @@ enum wp_err wp_gateway_configure(struct wp_gateway *gateway, struct wp_snapshot 
         runtime_free(runtime);
         return err;
     }
+    const struct wp_router_settings *router = &snapshot->router;
+    wp_keeper_configure(gateway->keeper, router->keep_warm_bytes,
+                        (double)router->keep_warm_guard_ms / 1000, router->keep_warm_usd_per_day);
     pthread_mutex_lock(&gateway->hidden->lock);
     struct wp_runtime *old = gateway->hidden->runtime;
     gateway->hidden->runtime = runtime;

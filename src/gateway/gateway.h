@@ -9,6 +9,7 @@
 #include "config/snapshot.h"
 #include "gateway/budget.h"
 #include "gateway/guard.h"
+#include "gateway/keeper.h"
 #include "google/credentials.h"
 #include "provider/provider.h"
 #include "route/history.h"
@@ -36,6 +37,7 @@ struct wp_runtime {
 struct wp_gateway_options {
     wp_view models_json, models_override; // data/models.json and the operator's file
     wp_view betas_json, betas_override;
+    wp_view cache_json;       // data/cache.json
     struct wp_ledger *ledger; // may be NULL (disable_spend_logs)
     const char *version;
 };
@@ -54,7 +56,9 @@ struct wp_admin;
 struct wp_gateway {
     uint32_t magic;
     struct wp_router *router;
-    struct wp_history *history; // what each session sent last
+    struct wp_history *history;      // what each session sent last
+    struct wp_keeper *keeper;        // conversations that are kept warm
+    bool renewal[WP_PLATFORM_COUNT]; // the platform takes renewals (data/cache.json)
     struct wp_ledger *ledger;
     struct wp_model_table *models;
     struct wp_provider_tables *tables;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "gateway/economy.h"
 #include "json/writer.h"
 
 enum { HOLD_NS = 500000000 }; // longer ago: the hold ran out, the upstream was waited for
@@ -280,6 +281,8 @@ void wp_exchange_record(struct wp_exchange *x)
         return;
     x->recorded = true;
     wp_exchange_set(x, WP_EXCHANGE_SETTLE);
+    wp_exchange_keep(x);
+    record.kept_warm_saved = x->kept_warm_saved;
     fill_request(x, &record);
     fill_attempt(x, &record);
     fill_usage(x, &record);

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "gateway/warm.h"
 
 enum { WORKER_MAGIC = 0x574f524b, HOUSEKEEPING_MS = 1000 };
 
@@ -25,6 +26,8 @@ static void housekeeping(void *arg)
     struct wp_worker *worker = arg;
     WP_CHECK_MAGIC(worker, WORKER_MAGIC);
     wp_router_expire(worker->gateway->router, wp_now_ns());
+    if (!atomic_load(&worker->gateway->draining))
+        wp_warmer_tick(worker->warmer);
     wp_timer_start(&worker->housekeeping, HOUSEKEEPING_MS);
 }
 
@@ -49,6 +52,8 @@ static enum wp_err start_worker(struct wp_crew *crew, struct wp_worker *worker, 
         return err;
     }
     wp_timer_init(&worker->housekeeping, worker->loop, housekeeping, worker);
+    if (worker->index == 0 && (worker->warmer = wp_warmer_create(worker)) == NULL)
+        return WP_ERR_NO_MEMORY;
     if (worker->index == 0)
         wp_timer_start(&worker->housekeeping, HOUSEKEEPING_MS);
     return wp_server_start(worker->loop, &server, &worker->server, error, error_size);
@@ -59,6 +64,7 @@ static void destroy_worker(struct wp_worker *worker)
     wp_timer_stop(&worker->housekeeping);
     if (worker->server != NULL)
         wp_server_destroy(worker->server);
+    wp_warmer_destroy(worker->warmer);
     if (worker->client != NULL)
         wp_client_destroy(worker->client);
     if (worker->loop != NULL)

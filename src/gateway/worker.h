@@ -13,7 +13,8 @@ struct wp_worker {
     struct wp_loop *loop;
     struct wp_server *server;
     struct wp_client *client;
-    struct wp_timer housekeeping; // worker 0: expiry of cache entries
+    struct wp_timer housekeeping; // worker 0: expiry of cache entries, renewals
+    struct wp_warmer *warmer;     // worker 0
     struct wp_crew *crew;
 };
 

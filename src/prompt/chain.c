@@ -186,8 +186,10 @@ static void describe(struct builder *b)
         }
         if (block->message == 0)
             out->first_user = out->blocks[i].prefix;
-        if (block->kind == WP_BLOCK_THINKING)
+        if (block->kind == WP_BLOCK_THINKING) {
             out->has_thinking_in_history = true;
+            out->thinking_tokens += wp_tokens_estimate(block->value.len);
+        }
         if (block->message + 1 == request->message_count && block->kind == WP_BLOCK_TOOL_RESULT)
             out->in_tool_loop = true;
     }

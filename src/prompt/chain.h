@@ -36,6 +36,7 @@ struct wp_prompt {
     struct wp_hash128 head;    // prefix hash after tools + system (none if both are empty)
     struct wp_hash128 first_user; // prefix hash after the first message: names a conversation
     bool has_thinking_in_history; // account-bound thinking may matter
+    uint32_t thinking_tokens;     // of it, estimated, signatures included
     bool in_tool_loop;            // last message carries a tool_result
 };
 

@@ -469,6 +469,15 @@ static void adapt_markers(struct adapt *adapt)
             wp_splice_remove_item(&build->splice, marker->value, marker->ttl_member);
         }
     }
+    wp_build_markers(build,
+                     (keep_ttl ? WP_MARKERS_TTL : 0u) | (adapt->breakpoint ? 0u : WP_MARKERS_TOP));
+}
+
+void wp_build_markers(struct wp_build *build, uint32_t target)
+{
+    const struct wp_provider_input *input = build->input;
+    if (input->markers != NULL)
+        wp_markers_splice(input->markers, input->request, target, &build->splice);
 }
 
 static bool is_cacheable(const struct adapt *adapt, const struct wp_request_block *block)
@@ -501,7 +510,9 @@ static void add_breakpoint(struct adapt *adapt)
     }
     if (top == NULL || block == NULL || block->marker != UINT32_MAX)
         return;
-    bool hour = top->ttl == WP_TTL_1H &&
+    const struct wp_marker_edits *edits = build->input->markers;
+    enum wp_ttl ttl = edits != NULL && edits->ttl != WP_TTL_NONE ? edits->ttl : top->ttl;
+    bool hour = ttl == WP_TTL_1H &&
                 kept(adapt, wp_rules_find(&adapt->rules->cache_control, WP_VIEW("ttl")));
     wp_view text = hour ? WP_VIEW("\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}")
                         : WP_VIEW("\"cache_control\":{\"type\":\"ephemeral\"}");
@@ -636,8 +647,10 @@ enum wp_err wp_build_adapt(struct wp_build *build, const struct wp_provider_ops 
         .model = build->input->model,
         .drops_billing = drops_billing_block(build, ops),
     };
-    if (adapt.rules == NULL)
+    if (adapt.rules == NULL) {
+        wp_build_markers(build, WP_MARKERS_TTL | WP_MARKERS_TOP);
         return WP_OK;
+    }
     choose_betas(&adapt);
     adapt_fields(&adapt);
     enum wp_err err = adapt_tools(&adapt);

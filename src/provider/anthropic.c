@@ -93,6 +93,7 @@ static enum wp_err build(struct wp_build *build)
     wp_build_header(build, "anthropic-beta", wp_build_beta_list(build));
     wp_build_extra_headers(build);
     wp_build_replace_model(build);
+    wp_build_markers(build, WP_MARKERS_TTL | WP_MARKERS_TOP);
     wp_build_billing_block(build, &wp_anthropic_ops);
     return wp_build_finish_body(build);
 }

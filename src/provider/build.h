@@ -83,6 +83,8 @@ bool wp_build_key_is(wp_view key, const char *name);
 // the provider unseen).
 void wp_build_replace_model(struct wp_build *build);
 void wp_build_remove_member(struct wp_build *build, const char *name);
+// The gateway's own changes to the cache markers; `target`: enum wp_markers_target.
+void wp_build_markers(struct wp_build *build, uint32_t target);
 // Claude Code's billing block, where the platform or the deployment wants it out.
 void wp_build_billing_block(struct wp_build *build, const struct wp_provider_ops *ops);
 // Betas, fields, tools and markers by the platform's rules; thinking and system messages by the

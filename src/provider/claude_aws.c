@@ -43,6 +43,7 @@ static enum wp_err build(struct wp_build *build)
     wp_build_collect_betas(build);
     wp_build_unframe(build);
     wp_build_replace_model(build);
+    wp_build_markers(build, WP_MARKERS_TTL | WP_MARKERS_TOP);
     wp_build_billing_block(build, &wp_claude_aws_ops);
     err = wp_build_finish_body(build);
     if (err != WP_OK)

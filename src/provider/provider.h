@@ -11,6 +11,7 @@
 #include "prompt/request.h"
 #include "prompt/usage.h"
 #include "json/splice.h"
+#include "prompt/markers.h"
 
 enum wp_operation { WP_OP_MESSAGES, WP_OP_COUNT_TOKENS };
 
@@ -27,6 +28,7 @@ struct wp_provider_input {
     const struct wp_request *request;
     const struct wp_headers *client_headers;
     wp_view client_query; // "beta=true"
+    const struct wp_marker_edits *markers; // changes to the cache markers; NULL: none
     const struct wp_model_info *model;
     const struct wp_provider_tables *tables;
     const struct wp_aws_keys *keys; // for SigV4 platforms without bearer; else NULL

@@ -4,6 +4,7 @@
 static const float PRIOR_TRIES = 12, PRIOR_HITS = 11.8F; // before anything is known
 static const float DECAY = 0.98F;                        // per observation of a band
 static const float PENDING_ODDS = 0.5F;                  // read without waiting for the writer
+static const uint64_t LASTING_NS = 600000000000u;
 enum { SCALE_SAMPLE = 512 }; // tokens: shorter prompts say little about the tokenizer
 static const float SCALE_STEP = 0.2F, SCALE_LEAST = 0.2F, SCALE_MOST = 5;
 
@@ -94,6 +95,8 @@ void wp_model_forecast(const struct wp_domain *domain, const struct wp_cache_rul
         out->confidence = odds_of(domain, sighting->tokens, sighting->age_ns);
     }
     out->ready = sighting->block > 0 ? sighting->tokens : 0;
+    out->lasting =
+        domain == NULL ? PRIOR_HITS / PRIOR_TRIES : odds_of(domain, prompt->tokens, LASTING_NS);
     out->deep = out->block > 0 && (out->block > prompt->system_end ||
                                    (count > 0 && points[count - 1].block + 1 == out->block));
     forecast_writes(out, scale, prompt, points, count, min_tokens);

@@ -291,6 +291,20 @@ void wp_model_search(struct wp_model *model, const struct wp_cache_rules *rules,
     close_search(&search, domains, count);
 }
 
+uint32_t wp_model_reach(const struct wp_model *model, const struct wp_domain *domain,
+                        const struct wp_prompt *prompt, uint64_t now_ns)
+{
+    for (uint32_t i = prompt->count; i > 0; i--) {
+        uint32_t id = wp_table_find(&model->table, prompt->blocks[i - 1].prefix, domain->owner);
+        if (id == WP_ENTRY_NONE)
+            continue;
+        const struct wp_entry *entry = wp_table_at(&model->table, id);
+        if ((entry->flags & WP_ENTRY_READABLE) != 0 && entry->expires_ns > now_ns)
+            return i;
+    }
+    return 0;
+}
+
 // Traces.
 
 static bool is_written(const struct wp_trace *trace, uint32_t block)

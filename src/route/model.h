@@ -105,6 +105,10 @@ void wp_model_search(struct wp_model *model, const struct wp_cache_rules *rules,
                      const struct wp_prompt *prompt, struct wp_domain *const *domains,
                      uint32_t count, uint64_t now_ns, struct wp_sighting *out);
 
+// Deepest block (from 1; 0: none) with a readable entry in the domain, in reach of a marker or not.
+uint32_t wp_model_reach(const struct wp_model *model, const struct wp_domain *domain,
+                        const struct wp_prompt *prompt, uint64_t now_ns);
+
 // What a request would pay for on a domain (cache.md: read A, write B - A at the 1 h price up to
 // the last 1 h breakpoint B, write C - B at the 5 m price up to the last breakpoint C).
 struct wp_forecast {
@@ -113,6 +117,7 @@ struct wp_forecast {
     bool pending;                                       // the hit is still being written
     bool deep;        // the hit is the conversation's own: in its messages, or its last breakpoint
     float confidence; // probability that the hit is really there
+    float lasting;    // that an entry of the whole prompt is still there after ten quiet minutes
     uint32_t ready;   // tokens that are readable now; below `read` when pending
 };
 void wp_model_forecast(const struct wp_domain *domain, const struct wp_cache_rules *rules,

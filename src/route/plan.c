@@ -53,6 +53,7 @@ static void fill_candidate(const struct wp_plan_request *request, const struct w
         .predicted_cost = priced ? wp_cost_predicted(&lane->rates, f) : -1,
         .expected_cost = priced ? wp_cost_expected(&lane->rates, f) : -1,
         .confidence = (double)f->confidence,
+        .lasting = (double)f->lasting,
         .headroom = lane->admission.headroom,
         .in_flight = lane->state == NULL ? 0 : lane->state->in_flight,
         .cooling_until_ns = lane->cooling_until_ns,

@@ -245,6 +245,19 @@ bool wp_router_begin(struct wp_router *router, const struct wp_plan_request *req
     return !late;
 }
 
+uint32_t wp_router_reach(struct wp_router *router, const struct wp_plan_request *request,
+                         const struct wp_candidate *candidate)
+{
+    uint32_t block = 0;
+    struct wp_lane lane;
+    lock(router);
+    wp_lane_open(router, request, index_in_group(request->group, candidate->deployment), &lane);
+    if (lane.domain != NULL && request->prompt != NULL)
+        block = wp_model_reach(&router->model, lane.domain, request->prompt, request->now_ns);
+    unlock(router);
+    return block;
+}
+
 static uint32_t start_traces(struct wp_router *router, struct wp_attempt *attempt)
 {
     attempt->started = true;

@@ -57,6 +57,7 @@ struct wp_candidate {
     double predicted_cost; // USD of the input if the belief holds; < 0 unknown
     double expected_cost;  // the same weighted with `confidence`; < 0 unknown
     double confidence;     // probability that the believed entry is there; 1 where none is
+    double lasting;        // the same of an entry of the whole prompt after ten quiet minutes
     double headroom;       // share of its tightest limit that would be left; 1 without limits
     uint32_t in_flight;
     uint64_t cooling_until_ns; // 0: not cooling
@@ -102,6 +103,11 @@ struct wp_plan {
 // O(blocks + candidates). Never fails; usable may be 0.
 void wp_router_plan(struct wp_router *router, const struct wp_plan_request *request,
                     struct wp_plan *out);
+
+// Deepest block of the prompt (from 1; 0: none) whose entry the candidate's cache is believed to
+// hold, whether or not a marker reaches it. O(blocks).
+uint32_t wp_router_reach(struct wp_router *router, const struct wp_plan_request *request,
+                         const struct wp_candidate *candidate);
 
 // Waiting for a leader. Embedded by the caller, who owns the timer (plan.wait.at_most_ms).
 struct wp_waiter {

@@ -16,6 +16,8 @@ static const char *const migrations[] = {
 #include "store/schema/0001_requests.h"
     ,
 #include "store/schema/0002_rollups.h"
+    ,
+#include "store/schema/0003_kept_warm.h"
 };
 
 int store_schema_version(void)

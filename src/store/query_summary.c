@@ -54,7 +54,10 @@ static const char TOTALS[] =
     "SELECT COUNT(*), COALESCE(SUM(status <> 'success'), 0), COALESCE(SUM(spend), 0), "
     "COALESCE(SUM(saved), 0), COALESCE(SUM(input_tokens), 0), "
     "COALESCE(SUM(cache_read_tokens), 0), COALESCE(SUM(cache_write_5m_tokens + "
-    "cache_write_1h_tokens), 0), COALESCE(SUM(output_tokens), 0), MIN(start_ms), MAX(start_ms) "
+    "cache_write_1h_tokens), 0), COALESCE(SUM(output_tokens), 0), MIN(start_ms), MAX(start_ms), "
+    "COALESCE(SUM(call_type = 'keep_warm'), 0), "
+    "COALESCE(SUM(CASE WHEN call_type = 'keep_warm' THEN spend END), 0), "
+    "COALESCE(SUM(kept_warm_saved), 0) "
     "FROM request";
 
 struct range {
@@ -84,6 +87,9 @@ static int write_totals(struct wp_ledger *ledger, struct store_reader *reader,
     wp_json_put_u64(w, "cache_read_input_tokens", read);
     wp_json_put_u64(w, "cache_creation_input_tokens", written);
     wp_json_put_decimal(w, "cache_hit_ratio", prompt > 0 ? (double)read / (double)prompt : 0, 6);
+    wp_json_put_u64(w, "keep_warm_renewals", column_u64(s, 10));
+    wp_json_put_decimal(w, "keep_warm_spend", column_double(s, 11), 12);
+    wp_json_put_decimal(w, "keep_warm_saved", column_double(s, 12), 12);
     *range = (struct range){sqlite3_column_int64(s, 8), sqlite3_column_int64(s, 9)};
     sqlite3_finalize(s);
     wp_json_put_decimal(w, "ttft_p50_ms", ttft_at(ledger, reader, query, filter, 0.5, &rc), 3);

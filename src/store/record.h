@@ -37,8 +37,10 @@ struct wp_record {
     uint64_t overhead_us, ttft_us, duration_us;
     uint32_t http_status; // sent to the client; 0 if the client left before
     uint32_t attempted_retries, attempted_fallbacks;
-    double spend; // USD
-    double saved; // USD against reading nothing from cache
+    double spend;           // USD
+    double saved;           // USD against reading nothing from cache
+    double kept_warm_saved; // USD that renewals before this request saved it; theirs is not taken
+                            // off: they have rows of their own
     bool stream;
     bool estimated; // usage is incomplete: the stream was cut
 };

@@ -60,6 +60,7 @@ static const struct column columns[] = {
     COLUMN(U32, attempted_fallbacks),
     COLUMN(REAL, spend),
     COLUMN(REAL, saved),
+    COLUMN(REAL, kept_warm_saved),
     COLUMN(BOOL, stream),
     COLUMN(BOOL, estimated),
 };
@@ -267,6 +268,7 @@ static void put_numbers(struct wp_json_writer *w, const struct wp_record *r)
     wp_json_put_u64(w, "predicted_cache_read_tokens", r->predicted_read_tokens);
     wp_json_put_decimal(w, "spend", r->spend, 12);
     wp_json_put_decimal(w, "saved", r->saved, 12);
+    wp_json_put_decimal(w, "kept_warm_saved", r->kept_warm_saved, 12);
     wp_json_put_u64(w, "request_duration_ms", (r->duration_us + 500) / 1000);
     wp_json_put_decimal(w, "ttft_ms", (double)r->ttft_us / 1000.0, 3);
     wp_json_put_u64(w, "overhead_us", r->overhead_us);
