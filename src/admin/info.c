@@ -4,6 +4,7 @@
 #include "admin/private.h"
 #include "base/clock.h"
 #include "base/url.h"
+#include "route/model.h"
 #include "json/writer.h"
 
 enum { INFO_MAX = 16 * 1024 * 1024 };
@@ -145,6 +146,30 @@ void wp_admin_model_info(struct wp_front *front)
     wp_admin_send(front, &buf);
 }
 
+// Equal where deployments share a cache; a name for people to compare, not the key itself.
+static void put_cache_domain(struct wp_json_writer *w, const struct wp_hash128 *domain)
+{
+    char text[17] = "";
+    if (domain->low != 0 || domain->high != 0)
+        snprintf(text, sizeof(text), "%012llx", (unsigned long long)(domain->low >> 16));
+    wp_json_put_cstr(w, "cache_domain", text);
+}
+
+static void put_anomalies(struct wp_json_writer *w, uint8_t anomalies)
+{
+    static const struct {
+        enum wp_anomaly anomaly;
+        const char *name;
+    } rows[] = {{WP_ANOMALY_STRIPPED, "markers_stripped"},
+                {WP_ANOMALY_SHORTENED, "ttl_shortened"},
+                {WP_ANOMALY_THINKING, "thinking_dropped"}};
+    wp_json_open_array(w, "cache_anomalies");
+    for (size_t i = 0; i < WP_COUNT_OF(rows); i++)
+        if ((anomalies & rows[i].anomaly) != 0)
+            wp_json_put_cstr(w, NULL, rows[i].name);
+    wp_json_close(w);
+}
+
 static void write_deployment(struct wp_front *front, struct wp_json_writer *w,
                              const struct wp_deployment_config *deployment, uint64_t now)
 {
@@ -174,6 +199,10 @@ static void write_deployment(struct wp_front *front, struct wp_json_writer *w,
     wp_json_put_u64(w, "actual_read", status.actual_read);
     wp_json_put_u64(w, "actual_write", status.actual_write);
     wp_json_put_u64(w, "actual_uncached", status.actual_uncached);
+    wp_json_put_decimal(w, "hit_odds", status.hit_odds, 3);
+    wp_json_put_decimal(w, "token_scale", status.token_scale, 3);
+    put_cache_domain(w, &status.cache_domain);
+    put_anomalies(w, status.anomalies);
     wp_json_put_cstr(w, "credentials", credentials);
     wp_json_close(w);
 }

@@ -648,6 +648,33 @@ static void begin_answer(struct wp_exchange *x, const struct wp_headers *headers
         fail_locally(x, err, "the answer's content type does not fit the request");
 }
 
+static uint64_t number(const struct wp_headers *headers, const char *name)
+{
+    uint64_t value;
+    return wp_view_parse_u64(wp_headers_get(headers, name), &value) ? value : 0;
+}
+
+// What the answer's head says about the cache's scope and the limits (cache.md 1.1).
+static void learn_domains(struct wp_exchange *x, const struct wp_headers *headers)
+{
+    struct wp_router *router = x->gateway->router;
+    const struct wp_limit_report report = {
+        .requests_limit = number(headers, "anthropic-ratelimit-requests-limit"),
+        .requests_remaining = number(headers, "anthropic-ratelimit-requests-remaining"),
+        .input_limit = number(headers, "anthropic-ratelimit-input-tokens-limit"),
+        .input_remaining = number(headers, "anthropic-ratelimit-input-tokens-remaining"),
+        .tokens_limit = number(headers, "anthropic-ratelimit-tokens-limit"),
+        .tokens_remaining = number(headers, "anthropic-ratelimit-tokens-remaining"),
+    };
+    wp_router_learn_organisation(router, &x->attempt,
+                                 wp_headers_get(headers, "anthropic-organization-id"));
+    if (report.requests_limit + report.input_limit + report.tokens_limit > 0)
+        wp_router_report_limits(router, &x->attempt, &report, wp_now_ns());
+    wp_view scope = wp_headers_get(headers, "anthropic-workspace-id");
+    if (scope.len > 0)
+        wp_router_learn_scope(router, &x->attempt, scope);
+}
+
 static void on_head(void *state, int status, const struct wp_headers *headers)
 {
     struct wp_exchange *x = exchange_of(state);
@@ -656,6 +683,8 @@ static void on_head(void *state, int status, const struct wp_headers *headers)
     current_try(x)->status = status;
     note_timing(x);
     wp_exchange_set(x, WP_EXCHANGE_RELAY);
+    if (x->operation == WP_OP_MESSAGES && x->front->caller.oauth.len == 0)
+        learn_domains(x, headers);
     x->upstream_headers = *headers;
     x->upstream_request_id = wp_arena_copy(x->arena, wp_headers_get(headers, "request-id"));
     if (status >= 200 && status < 300)

@@ -195,6 +195,7 @@ static void note_history(struct wp_exchange *x)
                              WP_VIEW_ARG(wp_view_sub(x->request.model, 0, 128)),
                              x->request.tool_count > 0);
     wp_history_note(x->gateway->history, stream, &x->prompt, &x->divergence);
+    x->history_stream = stream;
     wp_exchange_follow(x, stream);
 }
 

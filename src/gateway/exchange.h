@@ -69,6 +69,7 @@ struct wp_exchange {
     struct wp_prompt prompt;
     bool has_prompt;
     struct wp_divergence divergence; // from the session's previous request
+    wp_view history_stream;          // what the history knows the session's stream as; may be empty
     struct wp_hash128 stream;        // names the conversation to the keeper, when it is followed
     bool followed, marked;
     struct wp_kept kept;            // what renewals did since its last request

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "gateway/economy.h"
+#include "route/model.h"
 #include "json/writer.h"
 
 enum { HOLD_NS = 500000000 }; // longer ago: the hold ran out, the upstream was waited for
@@ -274,6 +275,20 @@ static void fill_request(const struct wp_exchange *x, struct wp_record *record)
         record->response_body = wp_buf_view(&x->hold);
 }
 
+// The exact size of this prompt is what the session's next one is measured against.
+static void measure(struct wp_exchange *x)
+{
+    const struct wp_try *attempt = last_try(x);
+    if (x->history_stream.len == 0 || x->err != WP_OK || attempt == NULL || x->answer == NULL ||
+        !x->answer->usage.seen || !x->has_prompt)
+        return;
+    uint32_t total = (uint32_t)wp_usage_prompt(&x->answer->usage);
+    uint64_t place = (uint64_t)attempt->deployment->index + 1;
+    if (wp_history_thinking_dropped(&x->divergence, &x->prompt, total, place))
+        wp_router_note_anomaly(x->gateway->router, attempt->deployment, WP_ANOMALY_THINKING);
+    wp_history_measure(x->gateway->history, x->history_stream, total, x->prompt.tokens, place);
+}
+
 void wp_exchange_record(struct wp_exchange *x)
 {
     struct wp_record record = {0};
@@ -282,6 +297,7 @@ void wp_exchange_record(struct wp_exchange *x)
     x->recorded = true;
     wp_exchange_set(x, WP_EXCHANGE_SETTLE);
     wp_exchange_keep(x);
+    measure(x);
     record.kept_warm_saved = x->kept_warm_saved;
     fill_request(x, &record);
     fill_attempt(x, &record);

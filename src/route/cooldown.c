@@ -117,9 +117,10 @@ static void note_failure(struct wp_deployment_state *state,
     cool(state, reason, until_ns, detail);
     // The limit is the organisation's: its other keys would be refused as well.
     bool limit = detail->kind == WP_KIND_RATE_LIMIT || detail->spend_cap;
-    if (limit && state->rate != NULL && state->rate->shared &&
-        until_ns > state->rate->cooling_until_ns)
-        state->rate->cooling_until_ns = until_ns;
+    struct wp_rate *const rates[] = {state->rate, state->reported};
+    for (size_t i = 0; limit && i < WP_COUNT_OF(rates); i++)
+        if (rates[i] != NULL && rates[i]->shared && until_ns > rates[i]->cooling_until_ns)
+            rates[i]->cooling_until_ns = until_ns;
 }
 
 void wp_cooldown_note(struct wp_deployment_state *state,
@@ -142,5 +143,7 @@ uint64_t wp_cooldown_until(const struct wp_deployment_state *state, uint64_t now
     uint64_t until_ns = state->cooling_until_ns;
     if (state->rate != NULL && state->rate->cooling_until_ns > until_ns)
         until_ns = state->rate->cooling_until_ns;
+    if (state->reported != NULL && state->reported->cooling_until_ns > until_ns)
+        until_ns = state->reported->cooling_until_ns;
     return until_ns > now_ns ? until_ns : 0;
 }

@@ -228,6 +228,10 @@ static void apply_links(struct wp_model *model, struct links *links)
     state->configured_identity = links->configured_identity;
     state->domain = links->domain;
     state->rate = links->rate;
+    // What was learnt of the organisation goes with the credential that it was learnt by.
+    release_rate(state->reported);
+    state->reported = state->rate;
+    state->reported->refs++;
     state->configured = true;
     release_links(model, &former);
 }
@@ -285,6 +289,7 @@ void wp_registry_collect(struct wp_registry *registry, struct wp_model *model)
         struct links former = {.domain = state->domain, .rate = state->rate};
         wp_map_remove(&registry->states, wp_view_of(state->id));
         release_links(model, &former);
+        release_rate(state->reported);
         free_state(state);
     }
     collect_rates(registry);
@@ -309,4 +314,25 @@ void wp_registry_learn_scope(struct wp_model *model, const struct wp_hash_key *h
         state->domain = domain;
     }
     state->identity = identity;
+}
+
+void wp_registry_learn_organisation(struct wp_registry *registry,
+                                    const struct wp_hash_key *hash_key,
+                                    struct wp_deployment_state *state,
+                                    const struct wp_deployment_config *deployment,
+                                    wp_view organisation)
+{
+    if (organisation.len == 0 || deployment->rate_domain.len > 0)
+        return;
+    const wp_view fields[] = {organisation, deployment->upstream_model};
+    struct wp_hash128 key = link_fields(
+        hash_key, link_number(hash_key, (struct wp_hash128){0, 0}, 300 + deployment->platform),
+        fields, WP_COUNT_OF(fields));
+    if (state->reported != NULL && wp_hash128_eq(state->reported->key, key))
+        return;
+    struct wp_rate *rate = acquire_rate(registry, key, true);
+    if (rate == NULL)
+        return;
+    release_rate(state->reported);
+    state->reported = rate;
 }

@@ -22,7 +22,7 @@ struct wp_reported {
 struct wp_rate {
     struct wp_hash128 key;
     uint32_t refs;
-    bool shared; // the operator named it: a 429 stops every deployment in it
+    bool shared; // named by operator or provider: a 429 stops every deployment in it
     uint64_t cooling_until_ns;
     struct wp_window requests, tokens, input, output; // of the last minute
     struct wp_reported reported_requests, reported_input, reported_tokens;
@@ -38,6 +38,9 @@ struct wp_deployment_state {
     struct wp_hash128 configured_identity; // before the provider named the cache's scope
     struct wp_domain *domain;              // NULL for wildcards: their model comes with the request
     struct wp_rate *rate;
+    // What the provider reports of its limits, and its 429s: the organisation's, once the provider
+    // has named it, so that its workspaces know of each other; `rate` until then.
+    struct wp_rate *reported;
 
     struct wp_window successes, failures; // of the last minute
     uint32_t failures_in_a_row;
@@ -71,6 +74,13 @@ void wp_registry_collect(struct wp_registry *registry, struct wp_model *model);
 void wp_registry_learn_scope(struct wp_model *model, const struct wp_hash_key *hash_key,
                              struct wp_deployment_state *state,
                              const struct wp_deployment_config *deployment, wp_view scope);
+
+// The provider has named the organisation whose limits apply.
+void wp_registry_learn_organisation(struct wp_registry *registry,
+                                    const struct wp_hash_key *hash_key,
+                                    struct wp_deployment_state *state,
+                                    const struct wp_deployment_config *deployment,
+                                    wp_view organisation);
 
 // The credential and the place that it is used at.
 struct wp_hash128 wp_identity(const struct wp_hash_key *hash_key,

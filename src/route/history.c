@@ -15,6 +15,8 @@ struct stream {
     struct wp_list link; // most recently used last
     size_t key_len;
     uint32_t count;
+    uint32_t total, estimate; // of the previous answer; 0: none
+    uint64_t place;
     char key[KEY_MAX];
     mark marks[];
 };
@@ -112,6 +114,9 @@ static void compare(const struct stream *before, const struct wp_prompt *prompt,
         .shared_tokens = same == 0 ? 0 : prompt->blocks[same - 1].tokens,
         .before_blocks = before->count,
         .index = same,
+        .before_total = before->total,
+        .before_estimate = before->estimate,
+        .before_place = before->place,
     };
     if (!out->diverged)
         return;
@@ -167,4 +172,33 @@ void wp_history_note(struct wp_history *history, wp_view stream, const struct wp
         compare(before, prompt, out);
     replace(history, before, now);
     pthread_mutex_unlock(&history->lock);
+}
+
+void wp_history_measure(struct wp_history *history, wp_view stream, uint32_t total,
+                        uint32_t estimate, uint64_t place)
+{
+    WP_CHECK_MAGIC(history, HISTORY_MAGIC);
+    pthread_mutex_lock(&history->lock);
+    struct stream *now = wp_map_get(&history->streams, wp_view_sub(stream, 0, KEY_MAX));
+    if (now != NULL) {
+        now->total = total;
+        now->estimate = estimate;
+        now->place = place;
+    }
+    pthread_mutex_unlock(&history->lock);
+}
+
+bool wp_history_thinking_dropped(const struct wp_divergence *before, const struct wp_prompt *prompt,
+                                 uint32_t total, uint64_t place)
+{
+    enum { LEAST = 256 }; // less thinking than that is lost in the estimate's noise
+    if (before->before_total == 0 || before->before_estimate == 0 || before->diverged ||
+        before->before_place == place || prompt->thinking_tokens < LEAST ||
+        prompt->tokens < before->before_estimate)
+        return false;
+    double scale = (double)before->before_total / before->before_estimate;
+    double added = scale * (prompt->tokens - before->before_estimate);
+    double thinking = scale * prompt->thinking_tokens;
+    // What was added is an estimate; the signature of a thought is not rendered.
+    return (double)total + added * 0.25 + thinking * 0.25 < before->before_total + added;
 }

@@ -16,6 +16,10 @@ struct wp_divergence {
     uint32_t shared_blocks; // equal from the beginning
     uint32_t shared_tokens; // estimated
     uint32_t before_blocks; // of the previous request
+    // What the previous answer measured, 0 without one: tokens of its prompt, their estimate, and
+    // who answered.
+    uint32_t before_total, before_estimate;
+    uint64_t before_place;
     // The first block that differs, in the present request; past its end if blocks were removed.
     uint32_t index;
     uint8_t tier, kind; // enum wp_tier, enum wp_block_kind; of the previous request at the end
@@ -26,5 +30,13 @@ struct wp_divergence {
 // compare, O(blocks) to remember.
 void wp_history_note(struct wp_history *history, wp_view stream, const struct wp_prompt *prompt,
                      struct wp_divergence *out);
+// The answer to what was noted last: `place` names the deployment.
+void wp_history_measure(struct wp_history *history, wp_view stream, uint32_t total,
+                        uint32_t estimate, uint64_t place);
+// True if the answer's prompt was shorter than the previous one and what was added since let
+// expect, on another deployment, by about the thinking in it: a provider leaves out thinking that
+// is bound to another account, without a word (cache.md 1.1).
+bool wp_history_thinking_dropped(const struct wp_divergence *before, const struct wp_prompt *prompt,
+                                 uint32_t total, uint64_t place);
 
 #endif

@@ -103,9 +103,10 @@ void wp_limits_check(const struct wp_deployment_state *state,
     check_window(&rate->tokens, deployment->tpm, need->tokens, now_ns, out);
     check_window(&rate->input, deployment->itpm, need->input, now_ns, out);
     check_window(&rate->output, deployment->otpm, need->requests, now_ns, out);
-    check_report(&rate->reported_requests, need->requests, now_ns, out);
-    check_report(&rate->reported_input, need->input, now_ns, out);
-    check_report(&rate->reported_tokens, need->tokens, now_ns, out);
+    const struct wp_rate *reported = state->reported == NULL ? rate : state->reported;
+    check_report(&reported->reported_requests, need->requests, now_ns, out);
+    check_report(&reported->reported_input, need->input, now_ns, out);
+    check_report(&reported->reported_tokens, need->tokens, now_ns, out);
 }
 
 static void spend(struct wp_reported *report, uint64_t amount)
@@ -119,9 +120,13 @@ void wp_limits_reserve(struct wp_rate *rate, const struct wp_need *need, uint64_
     wp_window_add(&rate->requests, now_ns, (int64_t)need->requests);
     wp_window_add(&rate->tokens, now_ns, (int64_t)need->tokens);
     wp_window_add(&rate->input, now_ns, (int64_t)need->input);
-    spend(&rate->reported_requests, need->requests);
-    spend(&rate->reported_input, need->input);
-    spend(&rate->reported_tokens, need->tokens);
+}
+
+void wp_limits_spend(struct wp_rate *reported, const struct wp_need *need)
+{
+    spend(&reported->reported_requests, need->requests);
+    spend(&reported->reported_input, need->input);
+    spend(&reported->reported_tokens, need->tokens);
 }
 
 void wp_limits_settle(struct wp_rate *rate, enum wp_platform platform, const struct wp_need *need,

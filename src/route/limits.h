@@ -26,6 +26,8 @@ void wp_limits_check(const struct wp_deployment_state *state,
                      const struct wp_router_settings *settings, const struct wp_need *need,
                      uint64_t now_ns, struct wp_admission *out);
 void wp_limits_reserve(struct wp_rate *rate, const struct wp_need *need, uint64_t now_ns);
+// Takes the need off what the provider last reported as remaining.
+void wp_limits_spend(struct wp_rate *reported, const struct wp_need *need);
 // Replaces what was reserved at begun_ns by what was used. `usage` NULL: keep the reservation if
 // `served`, take it back otherwise (an answer was refused before it cost anything).
 void wp_limits_settle(struct wp_rate *rate, enum wp_platform platform, const struct wp_need *need,

@@ -330,6 +330,37 @@ struct wp_entry *wp_model_put(struct wp_model *model, const struct wp_trace *tra
     return entry;
 }
 
+// Ends this writer's part in the entry; an entry that nobody made readable leaves.
+static void stop_writing(struct wp_model *model, struct wp_trace *trace, uint32_t block)
+{
+    struct wp_hash128 prefix = trace->prompt->blocks[block].prefix;
+    uint32_t id = wp_table_find(&model->table, prefix, trace->domain->owner);
+    if (id == WP_ENTRY_NONE)
+        return;
+    struct wp_entry *entry = wp_table_at(&model->table, id);
+    if (entry->writers > 0)
+        entry->writers--;
+    bool readable = (entry->flags & WP_ENTRY_READABLE) != 0;
+    if (entry->writers == 0 && (!readable || entry->expires_ns == 0))
+        wp_table_remove(&model->table, id);
+}
+
+// False when memory is short.
+static bool start_writing(struct wp_model *model, const struct wp_trace *trace, uint32_t block,
+                          uint8_t ttl, uint32_t tokens)
+{
+    struct wp_entry *entry = wp_model_put(model, trace, block, tokens);
+    if (entry == NULL || entry->writers == UINT16_MAX)
+        return false;
+    entry->writers++;
+    if ((entry->flags & WP_ENTRY_READABLE) != 0 && entry->expires_ns > trace->begun_ns)
+        return true;
+    entry->flags &= (uint8_t)~WP_ENTRY_READABLE;
+    entry->ttl = ttl;
+    entry->expires_ns = trace->begun_ns + wp_model_ttl_ns(trace->rules, ttl);
+    return true;
+}
+
 void wp_model_begin(struct wp_model *model, struct wp_trace *trace,
                     const struct wp_forecast *forecast, const struct wp_sighting *sighting)
 {
@@ -345,15 +376,8 @@ void wp_model_begin(struct wp_model *model, struct wp_trace *trace,
         uint32_t tokens = wp_model_tokens_at(trace->domain, trace->prompt, sighting, block);
         if (block < sighting->block || tokens < trace->min_tokens)
             continue;
-        struct wp_entry *entry = wp_model_put(model, trace, block, tokens);
-        if (entry == NULL || entry->writers == UINT16_MAX)
+        if (!start_writing(model, trace, block, points[i].ttl, tokens))
             continue;
-        entry->writers++;
-        if ((entry->flags & WP_ENTRY_READABLE) == 0 || entry->expires_ns <= trace->begun_ns) {
-            entry->flags &= (uint8_t)~WP_ENTRY_READABLE;
-            entry->ttl = points[i].ttl;
-            entry->expires_ns = trace->begun_ns + wp_model_ttl_ns(trace->rules, points[i].ttl);
-        }
         trace->ttls[trace->written_count] = points[i].ttl;
         trace->written[trace->written_count++] = block;
     }
@@ -416,20 +440,30 @@ void wp_model_drop(struct wp_model *model, const struct wp_trace *trace, uint32_
         wp_table_remove(&model->table, id);
 }
 
+void wp_model_move(struct wp_model *model, struct wp_trace *trace, struct wp_domain *domain)
+{
+    struct wp_domain *former = trace->domain;
+    uint32_t count = trace->written_count, moved = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t block = trace->written[i];
+        uint8_t ttl = trace->ttls[i];
+        trace->domain = former;
+        stop_writing(model, trace, block);
+        trace->domain = domain;
+        if (!start_writing(model, trace, block, ttl, trace->prompt->blocks[block].tokens))
+            continue;
+        trace->written[moved] = block;
+        trace->ttls[moved++] = ttl;
+    }
+    trace->domain = domain;
+    trace->written_count = moved;
+    wp_model_release(model, former);
+}
+
 void wp_model_end(struct wp_model *model, struct wp_trace *trace)
 {
-    for (uint32_t i = 0; i < trace->written_count; i++) {
-        struct wp_hash128 prefix = trace->prompt->blocks[trace->written[i]].prefix;
-        uint32_t id = wp_table_find(&model->table, prefix, trace->domain->owner);
-        if (id == WP_ENTRY_NONE)
-            continue;
-        struct wp_entry *entry = wp_table_at(&model->table, id);
-        if (entry->writers > 0)
-            entry->writers--;
-        bool readable = (entry->flags & WP_ENTRY_READABLE) != 0;
-        if (entry->writers == 0 && (!readable || entry->expires_ns == 0))
-            wp_table_remove(&model->table, id);
-    }
+    for (uint32_t i = 0; i < trace->written_count; i++)
+        stop_writing(model, trace, trace->written[i]);
     trace->written_count = 0;
     wp_model_release(model, trace->domain);
     trace->domain = NULL;

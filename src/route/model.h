@@ -42,6 +42,7 @@ struct wp_odds { // decayed counts of one band
 enum wp_anomaly {             // each is told once per domain
     WP_ANOMALY_STRIPPED = 1,  // neither read nor written although markers were sent
     WP_ANOMALY_SHORTENED = 2, // 1 h asked for, 5 m billed
+    WP_ANOMALY_THINKING = 4,  // thinking of another account was left out of the prompt
 };
 
 struct wp_domain {
@@ -132,6 +133,9 @@ void wp_model_started(struct wp_model *model, struct wp_trace *trace);
 // A hit renews every entry on its path. Goes on from block `from`, at most 256 blocks at a time;
 // returns where to go on, 0 at the end.
 uint32_t wp_model_refresh(struct wp_model *model, const struct wp_trace *trace, uint32_t from);
+// The trace belongs to another domain, as it turns out: takes over one reference to it and gives up
+// the one to the former.
+void wp_model_move(struct wp_model *model, struct wp_trace *trace, struct wp_domain *domain);
 // The request is over: unreadable entries of its own leave with it.
 void wp_model_end(struct wp_model *model, struct wp_trace *trace);
 // Compares with what the provider billed and corrects. Before wp_model_end. Returns the

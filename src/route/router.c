@@ -209,6 +209,7 @@ static void begin_on(struct wp_router *router, const struct wp_plan_request *req
     if (state->rate != NULL) {
         state->rate->refs++;
         wp_limits_reserve(state->rate, &lane->need, request->now_ns);
+        wp_limits_spend(state->reported, &lane->need);
     }
     attempt->reserved_requests = lane->need.requests;
     attempt->reserved_tokens = lane->need.tokens;
@@ -338,10 +339,30 @@ static void tell(const struct wp_deployment_config *deployment, uint8_t anomalie
                "sent: markers are removed on the way, or the model does not cache",
                WP_VIEW_ARG(deployment->model_name),
                WP_VIEW_ARG(wp_view_sub(deployment->id, 0, 12)));
+    if ((anomalies & WP_ANOMALY_THINKING) != 0)
+        wp_log(WP_LOG_WARN, "cache",
+               "%.*s (%.*s) left out thinking that another account had made: conversations that "
+               "move there lose it, and their cache entries with it",
+               WP_VIEW_ARG(deployment->model_name),
+               WP_VIEW_ARG(wp_view_sub(deployment->id, 0, 12)));
     if ((anomalies & WP_ANOMALY_SHORTENED) != 0)
         wp_log(WP_LOG_WARN, "cache", "%.*s (%.*s) bills cache writes for 5 m where 1 h was asked",
                WP_VIEW_ARG(deployment->model_name),
                WP_VIEW_ARG(wp_view_sub(deployment->id, 0, 12)));
+}
+
+void wp_router_note_anomaly(struct wp_router *router, const struct wp_deployment_config *deployment,
+                            uint8_t anomaly)
+{
+    uint8_t fresh = 0;
+    lock(router);
+    struct wp_deployment_state *state = wp_registry_find(&router->registry, deployment->id);
+    if (state != NULL && state->domain != NULL) {
+        fresh = anomaly & (uint8_t)~state->domain->anomalies;
+        state->domain->anomalies |= anomaly;
+    }
+    unlock(router);
+    tell(deployment, fresh);
 }
 
 void wp_router_end(struct wp_router *router, struct wp_attempt *attempt,
@@ -374,18 +395,39 @@ void wp_router_report_limits(struct wp_router *router, const struct wp_attempt *
                              const struct wp_limit_report *report, uint64_t now_ns)
 {
     lock(router);
-    if (attempt->open && attempt->rate != NULL)
-        wp_limits_report(attempt->rate, report, now_ns);
+    if (attempt->open && attempt->state != NULL && attempt->state->reported != NULL)
+        wp_limits_report(attempt->state->reported, report, now_ns);
     unlock(router);
 }
 
-void wp_router_learn_scope(struct wp_router *router, const struct wp_attempt *attempt,
-                           wp_view scope)
+// The attempt that taught the scope is a writer of the domain that has it.
+static void follow_scope(struct wp_router *router, struct wp_attempt *attempt)
+{
+    struct wp_domain *domain = attempt->state->domain;
+    if (attempt->trace.domain == NULL || domain == NULL || attempt->trace.domain == domain)
+        return;
+    domain->refs++;
+    wp_model_move(&router->model, &attempt->trace, domain);
+}
+
+void wp_router_learn_scope(struct wp_router *router, struct wp_attempt *attempt, wp_view scope)
+{
+    lock(router);
+    if (attempt->open && attempt->state != NULL) {
+        wp_registry_learn_scope(&router->model, &router->hash_key, attempt->state,
+                                attempt->deployment, scope);
+        follow_scope(router, attempt);
+    }
+    unlock(router);
+}
+
+void wp_router_learn_organisation(struct wp_router *router, const struct wp_attempt *attempt,
+                                  wp_view organisation)
 {
     lock(router);
     if (attempt->open && attempt->state != NULL)
-        wp_registry_learn_scope(&router->model, &router->hash_key, attempt->state,
-                                attempt->deployment, scope);
+        wp_registry_learn_organisation(&router->registry, &router->hash_key, attempt->state,
+                                       attempt->deployment, organisation);
     unlock(router);
 }
 
@@ -427,6 +469,7 @@ static void fill_status(struct wp_router *router, const struct wp_deployment_sta
         out->hit_odds = hit_odds(state->domain);
         out->token_scale = (double)state->domain->scale;
         out->cache_domain = state->domain->key;
+        out->anomalies = state->domain->anomalies;
     }
 }
 

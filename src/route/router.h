@@ -181,8 +181,17 @@ void wp_router_report_limits(struct wp_router *router, const struct wp_attempt *
                              const struct wp_limit_report *report, uint64_t now_ns);
 // anthropic-workspace-id names the scope of the cache: deployments that answer with the same one
 // share a cache domain from now on, unless the configuration names theirs.
-void wp_router_learn_scope(struct wp_router *router, const struct wp_attempt *attempt,
-                           wp_view scope);
+void wp_router_learn_scope(struct wp_router *router, struct wp_attempt *attempt, wp_view scope);
+// anthropic-organization-id names whose limits apply: deployments of one organisation and model
+// share what is reported of them and stop together on a 429, unless the configuration names their
+// rate domain. Limits of the configuration still count per deployment.
+void wp_router_learn_organisation(struct wp_router *router, const struct wp_attempt *attempt,
+                                  wp_view organisation);
+
+// Something about the deployment's cache that the gateway has found out (enum wp_anomaly): told in
+// the log the first time, shown in the console since.
+void wp_router_note_anomaly(struct wp_router *router, const struct wp_deployment_config *deployment,
+                            uint8_t anomaly);
 
 // For /health, metrics and the console.
 struct wp_deployment_status {
@@ -198,6 +207,7 @@ struct wp_deployment_status {
     double hit_odds;    // how often a believed entry was there, recent predictions; 1: none
     double token_scale; // measured per estimated token
     struct wp_hash128 cache_domain; // equal where the cache is shared; zero for wildcards
+    uint8_t anomalies;              // enum wp_anomaly (route/model.h), as seen since the start
 };
 void wp_router_status(struct wp_router *router, const struct wp_deployment_config *deployment,
                       uint64_t now_ns, struct wp_deployment_status *out);

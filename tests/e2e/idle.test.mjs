@@ -63,7 +63,7 @@ test("a quiet conversation is renewed where its entry is, and found warm when it
   await upstream.clock(200);
   const second = { system, messages: [...first.messages, { role: "assistant", content: "Hi" }, { role: "user", content: "More" }] };
   assert.equal((await ask(gateway, second)).usage.cache_read_input_tokens, written);
-  const { totals } = await gateway.get("/spend/logs/ui/summary");
+  const { totals } = await gateway.get("/ui/api/summary");
   assert.ok(totals.keep_warm_renewals >= 1, JSON.stringify(totals));
 });
 

@@ -21,6 +21,7 @@ export interface Row {
   cache_creation_1h_input_tokens: number
   spend: number // USD
   saved: number // USD against the same request without a cache; negative when only written
+  kept_warm_saved?: number // USD of it that renewals made possible
   status: string // success | failure
   session_id: string
   user_agent: string
@@ -47,6 +48,7 @@ export interface Candidate {
   predicted_write: number
   predicted_uncached: number
   predicted_cost?: number | null
+  expected_cost?: number | null
   confidence?: number
   headroom?: number
   in_flight: number
@@ -66,7 +68,17 @@ export interface Attempt {
   reused: boolean
 }
 
+export interface KeepWarm {
+  idle_s: number
+  return_odds: number
+  expected_price: number
+  expected_gain: number
+  tokens: number
+  ttl_s: number
+}
+
 export interface Decision {
+  keep_warm?: KeepWarm
   group?: string
   blocks?: number
   breakpoints?: number
@@ -121,6 +133,9 @@ export interface Totals {
   cache_read_input_tokens: number
   cache_creation_input_tokens: number
   cache_hit_ratio: number
+  keep_warm_renewals?: number
+  keep_warm_spend?: number
+  keep_warm_saved?: number
   ttft_p50_ms: number
   ttft_p95_ms: number
 }
@@ -157,6 +172,9 @@ export interface Deployment {
   actual_read: number
   actual_write: number
   actual_uncached: number
+  hit_odds?: number // how often a believed entry was there
+  cache_domain?: string // equal where deployments share a cache
+  cache_anomalies?: string[]
   credentials: string
 }
 

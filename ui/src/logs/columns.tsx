@@ -39,6 +39,7 @@ function Model({ row }: { row: Row }) {
       <span title={name === row.model ? name : `${name}\n${row.model}`}>{name ? shortModel(name) : '–'}</span>
       {failed(row) && row.error_code && <span class="error-code"> {row.error_code}</span>}
       {!failed(row) && row.call_type === 'count_tokens' && <span class="faint"> count</span>}
+      {row.call_type === 'keep_warm' && <span class="faint"> kept warm</span>}
     </>
   )
 }

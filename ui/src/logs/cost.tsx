@@ -27,8 +27,13 @@ function Saved({ row }: { row: Row }) {
           Without a prompt cache: {money(row.spend + row.saved)}. Saved <b class="warm">{money(row.saved)}</b>.
         </>
       ) : (
-        <>The cache write cost {money(-row.saved)} more than plain input; the next read earns it back.</>
+        <>
+          {row.call_type === 'keep_warm'
+            ? 'A renewal costs; what it saves is counted where the conversation comes back.'
+            : `The cache write cost ${money(-row.saved)} more than plain input; the next read earns it back.`}
+        </>
       )}
+      {(row.kept_warm_saved ?? 0) > 0 && <> Renewals kept its prefix warm: {money(row.kept_warm_saved ?? 0)} of that.</>}
     </p>
   )
 }

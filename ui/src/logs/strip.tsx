@@ -58,6 +58,15 @@ export function Strip() {
         title="Against the same requests without a prompt cache, the price of cache writes taken off"
       />
       <Figure label="Cost" value={money(totals.spend)} />
+      {(totals.keep_warm_renewals ?? 0) > 0 && (
+        <Figure
+          label="Kept warm"
+          warm
+          value={money(totals.keep_warm_saved ?? 0)}
+          note={`for ${money(totals.keep_warm_spend ?? 0)}`}
+          title={`What ${count(totals.keep_warm_renewals ?? 0)} renewals of cache entries saved the requests that came back to them, and what they cost`}
+        />
+      )}
       <Figure
         label="Tokens in / out"
         value={

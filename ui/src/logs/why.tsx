@@ -1,5 +1,5 @@
 // Why this deployment: the candidates in the router's order, and what each would have cost.
-import type { Decision, Divergence, RowDetail } from '../api'
+import type { Candidate, Decision, Divergence, KeepWarm, RowDetail } from '../api'
 import { count, duration, money } from '../format'
 import { ModelId } from '../parts/chip'
 
@@ -41,8 +41,26 @@ function Changed({ divergence }: { divergence: Divergence }) {
   )
 }
 
+// Weighted with the odds that what is believed to be cached is there.
+function costOf(candidate: Candidate): string {
+  const cost = candidate.expected_cost ?? candidate.predicted_cost
+  return cost == null ? '' : money(cost)
+}
+
+// A renewal has no candidates: it goes where the entry is.
+function Renewal({ renewal }: { renewal: KeepWarm }) {
+  return (
+    <p class="note" data-renewal>
+      The conversation had been quiet for {duration(renewal.idle_s * 1000)}. Renewing its {count(renewal.tokens)} tokens for another{' '}
+      {duration(renewal.ttl_s * 1000)} was expected to cost {money(renewal.expected_price)}; the odds that it comes back in time for this
+      renewal alone were {Math.round(renewal.return_odds * 100)} %, the expected gain, what follows included, {money(renewal.expected_gain)}.
+    </p>
+  )
+}
+
 export function Why({ row, decision }: { row: RowDetail; decision: Decision }) {
   const candidates = decision.candidates ?? []
+  if (decision.keep_warm) return <Renewal renewal={decision.keep_warm} />
   if (candidates.length === 0) return <p class="muted">No candidates were considered.</p>
   return (
     <>
@@ -55,7 +73,7 @@ export function Why({ row, decision }: { row: RowDetail; decision: Decision }) {
                 <ModelId id={candidate.model_id} copy={false} label />
                 {chosen && <span class="tag">answered</span>}
                 <span class="candidate-cost" title="Expected cost of the input">
-                  {candidate.predicted_cost == null ? '' : money(candidate.predicted_cost)}
+                  {costOf(candidate)}
                 </span>
               </div>
               <p>

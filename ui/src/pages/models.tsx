@@ -86,6 +86,24 @@ function Accuracy({ entry }: { entry: Deployment }) {
   )
 }
 
+const ANOMALIES: Record<string, string> = {
+  markers_stripped: 'reports neither cache reads nor writes although markers were sent',
+  ttl_shortened: 'bills cache writes for 5 m where 1 h was asked for',
+  thinking_dropped: 'left out thinking that another account had made',
+}
+
+function Anomalies({ names }: { names: string[] }) {
+  return (
+    <>
+      {names.map((name) => (
+        <span key={name} class="badge" data-kind="bad" data-anomaly={name} title={ANOMALIES[name] ?? name}>
+          {name.replace('_', ' ')}
+        </span>
+      ))}
+    </>
+  )
+}
+
 function Line({ entry }: { entry: Deployment }) {
   const failures = entry.requests > 0 ? entry.failures / entry.requests : 0
   return (
@@ -126,6 +144,7 @@ function Line({ entry }: { entry: Deployment }) {
       </td>
       <td data-label="Predicted / read" class="number">
         <Accuracy entry={entry} />
+        <Anomalies names={entry.cache_anomalies ?? []} />
       </td>
       <td data-label="Entries" class="number">
         {count(entry.cache_entries)}
