@@ -7,11 +7,11 @@
 #include "aws/sigv4.h"
 #include "config/snapshot.h"
 #include "http/headers.h"
+#include "prompt/markers.h"
 #include "prompt/price.h"
 #include "prompt/request.h"
 #include "prompt/usage.h"
 #include "json/splice.h"
-#include "prompt/markers.h"
 
 enum wp_operation { WP_OP_MESSAGES, WP_OP_COUNT_TOKENS };
 
@@ -27,7 +27,7 @@ struct wp_provider_input {
     wp_view upstream_model; // '*' filled in
     const struct wp_request *request;
     const struct wp_headers *client_headers;
-    wp_view client_query; // "beta=true"
+    wp_view client_query;                  // "beta=true"
     const struct wp_marker_edits *markers; // changes to the cache markers; NULL: none
     const struct wp_model_info *model;
     const struct wp_provider_tables *tables;
