@@ -7,7 +7,8 @@
 
 void wp_buf_free(struct wp_buf *buf)
 {
-    wp_free(buf->ptr);
+    if (!buf->borrowed)
+        wp_free(buf->ptr);
     *buf = wp_buf_make(buf->max);
 }
 
@@ -31,13 +32,16 @@ bool wp_buf_reserve(struct wp_buf *buf, size_t more)
         capacity = need;
     if (capacity > buf->max)
         capacity = buf->max;
-    char *ptr = wp_realloc(buf->ptr, capacity);
+    char *ptr = wp_realloc(buf->borrowed ? NULL : buf->ptr, capacity);
     if (ptr == NULL) {
         buf->failed = true;
         return false;
     }
+    if (buf->borrowed)
+        memcpy(ptr, buf->ptr, buf->len);
     buf->ptr = ptr;
     buf->capacity = capacity;
+    buf->borrowed = false;
     return true;
 }
 

@@ -12,11 +12,18 @@ struct wp_buf {
     size_t capacity;
     size_t max; // bytes; appending beyond it fails
     bool failed;
+    bool borrowed; // ptr is the caller's room, not malloc's
 };
 
 static inline struct wp_buf wp_buf_make(size_t max)
 {
     return (struct wp_buf){.max = max};
+}
+// Begins in the caller's room (mostly on the stack), which must outlive the buffer; goes to the
+// heap when that is full.
+static inline struct wp_buf wp_buf_make_in(char *room, size_t size, size_t max)
+{
+    return (struct wp_buf){.ptr = room, .capacity = size, .max = max, .borrowed = true};
 }
 // Frees the bytes and returns to the state after make (same maximum).
 void wp_buf_free(struct wp_buf *buf);

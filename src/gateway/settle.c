@@ -134,9 +134,9 @@ static void write_divergence(struct wp_json_writer *w, const struct wp_divergenc
 
 wp_view wp_exchange_decision(struct wp_exchange *x)
 {
-    struct wp_buf buf = wp_buf_make(64 * 1024);
+    char room[4096];
+    struct wp_buf buf = wp_buf_make_in(room, sizeof(room), 64 * 1024);
     struct wp_json_writer w = wp_json_writer(&buf);
-    wp_buf_reserve(&buf, 1024); // most fit
     wp_json_open_object(&w, NULL);
     wp_json_put_str(&w, "group", x->group.group);
     wp_json_put_u64(&w, "blocks", x->has_prompt ? x->prompt.count : 0);
@@ -169,9 +169,9 @@ static void put_ms(const struct wp_exchange *x, struct wp_json_writer *w, const 
 
 static wp_view attempts_json(struct wp_exchange *x)
 {
-    struct wp_buf buf = wp_buf_make(64 * 1024);
+    char room[2048];
+    struct wp_buf buf = wp_buf_make_in(room, sizeof(room), 64 * 1024);
     struct wp_json_writer w = wp_json_writer(&buf);
-    wp_buf_reserve(&buf, 512);
     wp_json_open_array(&w, NULL);
     for (uint32_t i = 0; i < x->try_count; i++) {
         const struct wp_try *attempt = x->tries[i];

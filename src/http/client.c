@@ -18,6 +18,7 @@ enum {
     ARENA_MAX = 16 * 1024 * 1024,
     CONNECT_MS = 10000,
     HOST_MAX = 255,
+    HEAD_ROOM = 2048, // most request heads fit
     AHEAD_MAX = 4 * 1024 * 1024,
 };
 
@@ -167,9 +168,8 @@ static void free_call(void *arg)
     WP_CHECK_MAGIC(call, CALL_MAGIC);
     wp_message_free(&call->message);
     wp_buf_free(&call->ahead);
-    wp_arena_destroy(call->arena);
     call->magic = 0;
-    wp_free(call);
+    wp_arena_destroy(call->arena); // with the call in it
 }
 
 // Nothing is called any more; the memory goes at the end of the turn.
@@ -509,9 +509,9 @@ static struct origin *origin_of(struct wp_client *client, const struct wp_call_r
 
 static bool build_head(struct wp_call *call, const struct wp_call_request *request)
 {
-    struct wp_buf head = wp_buf_make(1024 * 1024);
+    char room[HEAD_ROOM];
+    struct wp_buf head = wp_buf_make_in(room, sizeof(room), 1024 * 1024);
     size_t length = 0;
-    wp_buf_reserve(&head, 1024);
     wp_buf_append(&head, request->method);
     wp_buf_append_char(&head, ' ');
     wp_buf_append(&head, request->target);
@@ -543,11 +543,10 @@ static bool build_head(struct wp_call *call, const struct wp_call_request *reque
 static struct wp_call *new_call(struct wp_client *client, const struct wp_call_request *request,
                                 const struct wp_call_events *events, void *state)
 {
-    struct wp_call *call = wp_alloc(sizeof(*call));
     struct wp_arena *arena = wp_arena_create(ARENA_MAX);
-    wp_view host = arena == NULL ? (wp_view){NULL, 0} : wp_arena_copy(arena, request->host);
-    if (call == NULL || host.ptr == NULL || host.len > HOST_MAX) {
-        wp_free(call);
+    struct wp_call *call = arena == NULL ? NULL : WP_ARENA_NEW(arena, struct wp_call);
+    wp_view host = call == NULL ? (wp_view){NULL, 0} : wp_arena_copy(arena, request->host);
+    if (host.ptr == NULL || host.len > HOST_MAX) {
         wp_arena_destroy(arena);
         return NULL;
     }

@@ -16,6 +16,7 @@ enum {
     REQUEST_MAGIC = 0x48524551,
     PIPELINE_MAX = 64 * 1024, // bytes kept of requests that follow
     LINGER_MS = 2000,
+    HEAD_ROOM = 2048, // most response heads fit
     ARENA_MAX = 256 * 1024 * 1024,
 };
 
@@ -636,7 +637,6 @@ static void build_head(struct wp_server_request *request, int status,
     char date[30];
     bool http10 = client->message.parser.http_minor == 0;
     wp_format_http_date(wp_wall_ms(), date);
-    wp_buf_reserve(out, 1024); // most fit
     wp_buf_append_cstring(out, "HTTP/1.1 ");
     wp_buf_append_u64(out, (uint64_t)status);
     wp_buf_append_char(out, ' ');
@@ -684,7 +684,8 @@ static enum wp_err write_parts(struct wp_server_request *request, const wp_view 
 enum wp_err wp_response_head(struct wp_server_request *request, int status,
                              const struct wp_headers *headers, uint64_t content_length)
 {
-    struct wp_buf head = wp_buf_make(1024 * 1024);
+    char room[HEAD_ROOM];
+    struct wp_buf head = wp_buf_make_in(room, sizeof(room), 1024 * 1024);
     if (request->client == NULL || request->aborted)
         return WP_ERR_CLIENT_GONE;
     WP_CHECK(!request->started);
@@ -767,7 +768,8 @@ void wp_response_abort(struct wp_server_request *request)
 void wp_response_send(struct wp_server_request *request, int status,
                       const struct wp_headers *headers, wp_view body)
 {
-    struct wp_buf head = wp_buf_make(1024 * 1024);
+    char room[HEAD_ROOM];
+    struct wp_buf head = wp_buf_make_in(room, sizeof(room), 1024 * 1024);
     if (request->client == NULL || request->aborted || request->ended)
         return;
     WP_CHECK(!request->started);

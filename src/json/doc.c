@@ -18,14 +18,39 @@ static void free_document(void *document)
     yyjson_doc_free(document);
 }
 
+enum { SMALL = 1024 };
+
+static void *alc_malloc(void *arena, size_t size)
+{
+    return wp_arena_alloc(arena, size);
+}
+
+static void *alc_realloc(void *arena, void *old, size_t old_size, size_t size)
+{
+    if (size <= old_size)
+        return old;
+    void *more = wp_arena_alloc(arena, size);
+    return more == NULL ? NULL : memcpy(more, old, old_size);
+}
+
+static void alc_free(void *arena, void *old)
+{
+    (void)arena;
+    (void)old;
+}
+
 const struct wp_json_val *wp_json_parse(struct wp_arena *arena, wp_view text)
 {
     if (text.len == 0)
         return NULL;
-    yyjson_doc *document = yyjson_read(text.ptr, text.len, 0);
+    // In the arena; large ones on the heap, where what was reserved too much goes back.
+    const yyjson_alc in_arena = {alc_malloc, alc_realloc, alc_free, arena};
+    bool small = text.len <= SMALL;
+    yyjson_doc *document =
+        yyjson_read_opts((char *)(uintptr_t)text.ptr, text.len, 0, small ? &in_arena : NULL, NULL);
     if (document == NULL)
         return NULL;
-    if (!wp_arena_on_destroy(arena, free_document, document)) {
+    if (!small && !wp_arena_on_destroy(arena, free_document, document)) {
         yyjson_doc_free(document);
         return NULL;
     }

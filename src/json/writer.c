@@ -94,13 +94,29 @@ static uint64_t bit(const struct wp_json_writer *w)
 // Comma and key before an item.
 static void begin_item(struct wp_json_writer *w, const char *key)
 {
-    if (w->filled & bit(w))
-        wp_buf_append_char(w->buf, ',');
+    wp_view name = wp_view_of(key);
+    bool comma = (w->filled & bit(w)) != 0;
     w->filled |= bit(w);
-    if (key == NULL)
+    if (key == NULL || plain_end(name, 0) < name.len) {
+        if (comma)
+            wp_buf_append_char(w->buf, ',');
+        if (key == NULL)
+            return;
+        wp_json_append_string(w->buf, name);
+        wp_buf_append_char(w->buf, ':');
         return;
-    wp_json_append_string(w->buf, wp_view_of(key));
-    wp_buf_append_char(w->buf, ':');
+    }
+    if (!wp_buf_reserve(w->buf, name.len + 4))
+        return;
+    char *at = w->buf->ptr + w->buf->len;
+    if (comma)
+        *at++ = ',';
+    *at++ = '"';
+    memcpy(at, name.ptr, name.len);
+    at += name.len;
+    *at++ = '"';
+    *at++ = ':';
+    w->buf->len = (size_t)(at - w->buf->ptr);
 }
 
 static void open(struct wp_json_writer *w, const char *key, bool object)
