@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/codec.h"
+#include "crypto/private.h"
 
 // Fetched once: EVP_sha256() looks its provider up anew in every EVP_DigestInit.
 static EVP_MD *sha256, *sha1;
@@ -121,6 +122,10 @@ void wp_hash_key_init(struct wp_hash_key *key, wp_view seed)
 
 struct wp_hash128 wp_hash128(const struct wp_hash_key *key, wp_view data)
 {
+#ifdef WP_HASH_WIDE
+    if (data.len >= WP_HASH_WIDE_MIN && __builtin_cpu_supports("avx2"))
+        return wp_hash128_wide(key, data);
+#endif
     XXH128_hash_t hash =
         XXH3_128bits_withSecret(data.ptr, data.len, key->secret, WP_HASH_SECRET_LEN);
     return (struct wp_hash128){hash.low64, hash.high64};

@@ -32,7 +32,7 @@ void wp_exchange_set(struct wp_exchange *x, enum wp_exchange_state state)
     WP_CHECK_MAGIC(x, WP_EXCHANGE_MAGIC);
     WP_CHECK(STATES[x->state].next & (1u << state));
     x->state = state;
-    x->state_since_ns = wp_now_ns();
+    x->state_since_ns = wp_loop_now_ns(x->worker->loop);
 }
 
 const char *wp_exchange_action(const struct wp_exchange *x)
@@ -136,11 +136,24 @@ static void *begin(struct wp_front *front)
     return x;
 }
 
+static char *body_room(void *state, size_t *room)
+{
+    struct wp_exchange *x = exchange_of(state);
+    if (x->state != WP_EXCHANGE_BODY)
+        return NULL;
+    *room = x->body.capacity - x->body.len;
+    return x->body.ptr == NULL ? NULL : x->body.ptr + x->body.len;
+}
+
 static void on_body(void *state, wp_view bytes)
 {
     struct wp_exchange *x = exchange_of(state);
     if (x->state != WP_EXCHANGE_BODY)
         return;
+    if (x->body.ptr != NULL && bytes.ptr == x->body.ptr + x->body.len) { // read in place
+        x->body.len += bytes.len;
+        return;
+    }
     bool too_large = bytes.len > x->body.max - x->body.len;
     wp_buf_append(&x->body, bytes);
     if (!wp_buf_ok(&x->body))
@@ -311,6 +324,7 @@ static void on_closed(void *state)
 
 const struct wp_service wp_exchange_service = {
     .begin = begin,
+    .body_room = body_room,
     .body = on_body,
     .body_end = on_body_end,
     .drain = on_drain,

@@ -316,6 +316,14 @@ static struct wp_front *front_of(void *state)
     return front;
 }
 
+static char *body_room(void *state, size_t *room)
+{
+    struct wp_front *front = front_of(state);
+    if (front->state == NULL || front->route->service->body_room == NULL)
+        return NULL;
+    return front->route->service->body_room(front->state, room);
+}
+
 static void on_body(void *state, wp_view bytes)
 {
     struct wp_front *front = front_of(state);
@@ -381,6 +389,7 @@ static void error_body(void *context, enum wp_err err, struct wp_arena *arena, w
 
 const struct wp_server_handler wp_front_handler = {
     .on_head = on_head,
+    .body_room = body_room,
     .on_body = on_body,
     .on_body_end = on_body_end,
     .on_drain = on_drain,

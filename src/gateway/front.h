@@ -34,6 +34,7 @@ struct wp_caller {
 struct wp_service {
     // Answers at once, or keeps `front` and answers later. NULL: it has answered already.
     void *(*begin)(struct wp_front *front);
+    char *(*body_room)(void *state, size_t *room); // may be NULL; see wp_server_handler
     void (*body)(void *state, wp_view bytes);
     void (*body_end)(void *state);
     void (*drain)(void *state);

@@ -75,7 +75,8 @@ enum wp_err wp_exchange_headers(struct wp_exchange *x, struct wp_headers *out)
         err =
             add(out, "x-litellm-attempted-fallbacks", wp_arena_decimal(x->arena, x->fallbacks, 0));
     if (err == WP_OK && spend > 0 && !x->answer_options.stream)
-        err = add(out, "x-litellm-response-cost", wp_arena_printf(x->arena, "%.10g", spend));
+        err = add(out, "x-litellm-response-cost",
+                  wp_arena_decimal(x->arena, (uint64_t)(spend * 1e12 + 0.5), 12));
     if (err == WP_OK && attempt != NULL)
         err = add(out, "x-litellm-overhead-duration-ms",
                   wp_arena_decimal(x->arena, overhead_us(x), 3));

@@ -141,7 +141,8 @@ static void idle_nothing(void *arg)
     (void)arg;
 }
 
-static const struct wp_conn_events IDLE_EVENTS = {idle_nothing, idle_data, idle_nothing, idle_end};
+static const struct wp_conn_events IDLE_EVENTS = {
+    .on_open = idle_nothing, .on_data = idle_data, .on_writable = idle_nothing, .on_end = idle_end};
 
 static void keep_link(struct link *link)
 {
@@ -380,7 +381,8 @@ static void conn_open(void *arg)
     send_request(call);
 }
 
-static const struct wp_conn_events CALL_EVENTS = {conn_open, conn_data, conn_writable, conn_end};
+static const struct wp_conn_events CALL_EVENTS = {
+    .on_open = conn_open, .on_data = conn_data, .on_writable = conn_writable, .on_end = conn_end};
 
 // Calls: the beginning ---------------------------------------------------------------------------
 

@@ -94,6 +94,13 @@ bool wp_header_value_valid(wp_view value)
             return false;
     }
 #endif
+    // Eight bytes at a time while none is below a space, DEL or beyond ASCII.
+    for (uint64_t bytes; i + 8 <= value.len; i += 8) {
+        const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+        memcpy(&bytes, value.ptr + i, sizeof(bytes));
+        if (((bytes | (bytes - ones * 0x20) | ((bytes ^ ones * 0x7f) - ones)) & tops) != 0)
+            break;
+    }
     for (; i < value.len; i++) {
         unsigned char c = (unsigned char)value.ptr[i];
         if ((c < 0x20 && c != '\t') || c == 0x7f)

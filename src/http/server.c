@@ -548,7 +548,28 @@ static void conn_end(void *arg, enum wp_err err, const char *detail)
     drop(client, WP_ERR_CLIENT_GONE);
 }
 
-static const struct wp_conn_events CONN_EVENTS = {conn_open, conn_data, conn_writable, conn_end};
+// Body bytes go straight to the handler's buffer while nothing stands between it and the socket.
+static char *conn_room(void *arg, size_t *room)
+{
+    struct client *client = arg;
+    struct wp_server_request *request = client->request;
+    WP_CHECK_MAGIC(client, CLIENT_MAGIC);
+    if (client->phase != READ_BODY || client->ahead.len > 0 || client->parsing ||
+        client->message.paused || request == NULL || request->ended || request->aborted ||
+        request->started || request->head.content_length == UINT64_MAX ||
+        client->server->handler->body_room == NULL)
+        return NULL;
+    uint64_t left = request->head.content_length - request->left;
+    char *at = client->server->handler->body_room(request->state, room);
+    *room = *room < left ? *room : (size_t)left;
+    return at;
+}
+
+static const struct wp_conn_events CONN_EVENTS = {.on_open = conn_open,
+                                                  .on_room = conn_room,
+                                                  .on_data = conn_data,
+                                                  .on_writable = conn_writable,
+                                                  .on_end = conn_end};
 
 static void on_accept(void *arg, int fd, const struct wp_peer *peer)
 {

@@ -48,6 +48,9 @@ struct wp_request_head {
 struct wp_server_handler {
     void *(*on_head)(void *context, struct wp_server_request *request,
                      const struct wp_request_head *head);
+    // Where body bytes had best be put, and how many at most; on_body follows with a view of them.
+    // NULL (also for the function): anywhere. Only asked for bodies of announced length.
+    char *(*body_room)(void *state, size_t *room);
     // Body bytes after transfer decoding; valid during the call.
     void (*on_body)(void *state, wp_view bytes);
     void (*on_body_end)(void *state);

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 #ifdef __SSE2__
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 #include "base/codec.h"
@@ -66,28 +66,8 @@ enum wp_json_kind wp_json_peek(struct wp_json_scan *scan)
 
 // Offset of the first quote, backslash or control byte from `at` on, or the end. *high is set when
 // a byte above 0x7f was passed.
-static size_t find_special(wp_view text, size_t at, bool *high)
+static size_t find_special_bytewise(wp_view text, size_t at, bool *high)
 {
-#ifdef __SSE2__
-    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'),
-                  space = _mm_set1_epi8(0x20);
-    while (at + 16 <= text.len) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text.ptr + at));
-        // signed comparison: bytes above 0x7f are negative and therefore below 0x20 too
-        unsigned high_mask = (unsigned)_mm_movemask_epi8(bytes);
-        unsigned low_mask = (unsigned)_mm_movemask_epi8(_mm_cmplt_epi8(bytes, space));
-        unsigned mask = (unsigned)_mm_movemask_epi8(
-            _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)));
-        mask |= low_mask & ~high_mask;
-        if (mask != 0) {
-            unsigned offset = (unsigned)__builtin_ctz(mask);
-            *high = *high || (high_mask & ((1u << offset) - 1)) != 0;
-            return at + offset;
-        }
-        *high = *high || high_mask != 0;
-        at += 16;
-    }
-#endif
     for (; at < text.len; at++) {
         unsigned char c = (unsigned char)text.ptr[at];
         if (c == '"' || c == '\\' || c < 0x20)
@@ -95,6 +75,64 @@ static size_t find_special(wp_view text, size_t at, bool *high)
         *high = *high || c >= 0x80;
     }
     return at;
+}
+
+#ifdef __SSE2__
+enum { WIDE_AFTER = 64 }; // most strings end before 32 bytes at a time are worth a call
+
+__attribute__((target("avx2"))) static size_t find_special_wide(wp_view text, size_t at, bool *high)
+{
+    const __m256i quote = _mm256_set1_epi8('"'), backslash = _mm256_set1_epi8('\\'),
+                  top = _mm256_set1_epi8(0x1f);
+    __m256i seen = _mm256_setzero_si256();
+    unsigned mask = 0, high_mask = 0;
+    for (; at + 32 <= text.len; at += 32) {
+        __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)(text.ptr + at));
+        // unsigned: a control byte is its own minimum with 0x1f
+        __m256i special = _mm256_or_si256(
+            _mm256_or_si256(_mm256_cmpeq_epi8(bytes, quote), _mm256_cmpeq_epi8(bytes, backslash)),
+            _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, top), bytes));
+        mask = (unsigned)_mm256_movemask_epi8(special);
+        if (mask != 0) {
+            high_mask = (unsigned)_mm256_movemask_epi8(bytes);
+            break;
+        }
+        seen = _mm256_or_si256(seen, bytes);
+    }
+    *high = *high || _mm256_movemask_epi8(seen) != 0;
+    if (mask == 0)
+        return find_special_bytewise(text, at, high);
+    unsigned offset = (unsigned)__builtin_ctz(mask);
+    *high = *high || (high_mask & ((1u << offset) - 1)) != 0;
+    return at + offset;
+}
+#endif
+
+static size_t find_special(wp_view text, size_t at, bool *high)
+{
+#ifdef __SSE2__
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'),
+                  top = _mm_set1_epi8(0x1f);
+    size_t wide_from = at + WIDE_AFTER;
+    while (at + 16 <= text.len) {
+        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text.ptr + at));
+        __m128i special = _mm_or_si128(
+            _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)),
+            _mm_cmpeq_epi8(_mm_min_epu8(bytes, top), bytes));
+        unsigned mask = (unsigned)_mm_movemask_epi8(special);
+        unsigned high_mask = (unsigned)_mm_movemask_epi8(bytes);
+        if (mask != 0) {
+            unsigned offset = (unsigned)__builtin_ctz(mask);
+            *high = *high || (high_mask & ((1u << offset) - 1)) != 0;
+            return at + offset;
+        }
+        *high = *high || high_mask != 0;
+        at += 16;
+        if (at == wide_from && __builtin_cpu_supports("avx2"))
+            return find_special_wide(text, at, high);
+    }
+#endif
+    return find_special_bytewise(text, at, high);
 }
 
 static bool hex4(wp_view text, size_t at, uint32_t *out)

@@ -42,6 +42,18 @@ static bool needs_care(unsigned char c)
     return c < 0x20 || c == '"' || c == '\\' || c >= 0x7f;
 }
 
+// No byte of eight needs care. A byte is below n if subtracting n from it borrows into its top bit
+// (which is clear in all of them, or the first test fails).
+static bool plain_eight(const char *at)
+{
+    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    uint64_t bytes;
+    memcpy(&bytes, at, sizeof(bytes));
+    uint64_t quote = bytes ^ ones * '"', backslash = bytes ^ ones * '\\', del = bytes ^ ones * 0x7f;
+    uint64_t low = (bytes - ones * 0x20) | (quote - ones) | (backslash - ones) | (del - ones);
+    return ((bytes | low) & tops) == 0;
+}
+
 // Offset of the first byte from `at` on that needs care, or the end.
 static size_t plain_end(wp_view value, size_t at)
 {
@@ -59,6 +71,8 @@ static size_t plain_end(wp_view value, size_t at)
             return at + (size_t)__builtin_ctz(mask);
     }
 #endif
+    while (at + 8 <= value.len && plain_eight(value.ptr + at))
+        at += 8;
     while (at < value.len && !needs_care((unsigned char)value.ptr[at]))
         at++;
     return at;

@@ -9,7 +9,13 @@
 #include "base/alloc.h"
 #include "net/private.h"
 
-enum { CONN_MAGIC = 0x434f4e4e, VECTORS = 16, DIRECT_MIN = 16 * 1024, READS_PER_TURN = 4 };
+enum {
+    CONN_MAGIC = 0x434f4e4e,
+    VECTORS = 16,
+    DIRECT_MIN = 16 * 1024,
+    READS_PER_TURN = 4,
+    READ_MAX = 256 * 1024
+};
 
 enum state { CONNECTING, HANDSHAKE, OPEN, CLOSED };
 
@@ -236,15 +242,27 @@ size_t wp_conn_queued(const struct wp_conn *conn)
 
 // Reading ----------------------------------------------------------------------------------------
 
-static ssize_t read_some(struct wp_conn *conn)
+static char *room_of(struct wp_conn *conn, size_t *size)
+{
+    *size = 0;
+    char *room = conn->events->on_room == NULL ? NULL : conn->events->on_room(conn->arg, size);
+    if (room != NULL && *size > 0) {
+        *size = *size < READ_MAX ? *size : READ_MAX;
+        return room;
+    }
+    *size = WP_READ_BUFFER;
+    return conn->loop->read_buffer;
+}
+
+static ssize_t read_some(struct wp_conn *conn, char *room, size_t size)
 {
     if (conn->tls != NULL) {
-        ssize_t got = wp_tls_read(conn->tls, conn->loop->read_buffer, WP_READ_BUFFER);
+        ssize_t got = wp_tls_read(conn->tls, room, size);
         conn->read_wants_write = got == WP_IO_AGAIN_WRITE;
         return got;
     }
     for (;;) {
-        ssize_t got = recv(conn->fd, conn->loop->read_buffer, WP_READ_BUFFER, 0);
+        ssize_t got = recv(conn->fd, room, size, 0);
         if (got >= 0)
             return got;
         if (errno == EINTR)
@@ -258,7 +276,9 @@ static void read_ready(struct wp_conn *conn)
     for (int i = 0; i < READS_PER_TURN || (conn->tls != NULL && wp_tls_pending(conn->tls)); i++) {
         if (!conn->read_enabled || conn->state != OPEN || conn->failed)
             return;
-        ssize_t got = read_some(conn);
+        size_t size;
+        char *room = room_of(conn, &size);
+        ssize_t got = read_some(conn, room, size);
         if (got == WP_IO_AGAIN_READ || got == WP_IO_AGAIN_WRITE)
             return;
         if (got <= 0) {
@@ -268,8 +288,9 @@ static void read_ready(struct wp_conn *conn)
                                  got == 0 ? "end of stream" : "connection reset");
             return;
         }
-        conn->events->on_data(conn->arg, wp_view_make(conn->loop->read_buffer, (size_t)got));
-        if (got < WP_READ_BUFFER && conn->tls == NULL)
+        conn->events->on_data(conn->arg, wp_view_make(room, (size_t)got));
+        // A full room was the body's end more likely than a full socket.
+        if (conn->tls == NULL && ((size_t)got < size || size < WP_READ_BUFFER))
             return;
     }
 }

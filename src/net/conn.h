@@ -14,6 +14,9 @@ struct wp_conn;
 struct wp_conn_events {
     // Connected, and the TLS handshake is done.
     void (*on_open)(void *arg);
+    // Where the next bytes had best be put, and how many at most; NULL: anywhere. on_data follows
+    // at once, with a view of what was put there. Spares large bodies a copy. May be NULL.
+    char *(*on_room)(void *arg, size_t *room);
     // Bytes; valid during the call; the callee takes all of them.
     void (*on_data)(void *arg, wp_view bytes);
     // The queue has fallen below the low-water mark, or a span list has been sent whole.
