@@ -220,6 +220,36 @@ static bool create_gateway(struct process *p, struct wp_snapshot *snapshot)
     return true;
 }
 
+static void take(uint32_t configured, uint32_t *limit)
+{
+    if (configured > 0)
+        *limit = configured;
+}
+
+static void apply_limits(const struct wp_general_settings *general, struct wp_crew_config *config)
+{
+    const struct wp_listen_settings *listen = &general->listen;
+    struct wp_server_limits *limits = &config->limits;
+    wp_server_limits_default(limits);
+    wp_client_config_default(&config->client);
+    take(listen->head_timeout_ms, &limits->head_timeout_ms);
+    take(listen->body_idle_ms, &limits->body_idle_ms);
+    take(listen->body_rate_min, &limits->body_rate_min);
+    take(listen->idle_timeout_ms, &limits->idle_timeout_ms);
+    take(listen->write_idle_ms, &limits->write_idle_ms);
+    take(listen->tls_handshake_ms, &limits->tls_handshake_ms);
+    take(listen->connections_max, &limits->connections_max);
+    if (listen->head_bytes_max > 0)
+        limits->head_max = listen->head_bytes_max;
+    if (listen->header_count_max > 0)
+        limits->header_count_max = listen->header_count_max;
+    if (listen->upstream_head_bytes_max > 0)
+        config->client.head_max = listen->upstream_head_bytes_max;
+    if (general->max_request_bytes > 0)
+        limits->body_max = general->max_request_bytes;
+    limits->connections_max = connections_per_worker(config->workers, limits->connections_max);
+}
+
 static bool start_crew(struct process *p, const struct wp_snapshot *snapshot)
 {
     char error[512] = "";
@@ -233,12 +263,7 @@ static bool start_crew(struct process *p, const struct wp_snapshot *snapshot)
         .workers = p->options->workers,
         .drain_ms = p->options->drain_s * 1000,
     };
-    wp_server_limits_default(&config.limits);
-    config.limits.connections_max =
-        connections_per_worker(config.workers, config.limits.connections_max);
-    if (snapshot->general.max_request_bytes > 0)
-        config.limits.body_max = snapshot->general.max_request_bytes;
-    wp_client_config_default(&config.client);
+    apply_limits(&snapshot->general, &config);
     config.client.ca_file = wp_view_of(p->options->ca_file);
     if (wp_crew_start(&config, &p->crew, error, sizeof(error)) == WP_OK)
         return true;

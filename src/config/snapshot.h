@@ -132,6 +132,13 @@ struct wp_router_settings {
     uint32_t keep_warm_guard_ms;  // how long before an expiry a renewal is decided; 20,000
 };
 
+// Limits on callers' connections; 0: the default of http/server.h.
+struct wp_listen_settings {
+    uint32_t head_bytes_max, header_count_max, body_rate_min, connections_max;
+    uint32_t head_timeout_ms, body_idle_ms, idle_timeout_ms, write_idle_ms, tls_handshake_ms;
+    uint32_t upstream_head_bytes_max; // of an upstream's answer
+};
+
 struct wp_general_settings {
     wp_view master_key; // empty: loopback only, no identity
     bool store_prompts;
@@ -139,6 +146,7 @@ struct wp_general_settings {
     uint64_t max_request_bytes;      // 0: default
     uint32_t retention_days;         // 0: keep all
     uint32_t failed_keys_per_minute; // of one address; 0: no limit; default 30
+    struct wp_listen_settings listen;
     wp_view tls_certificate_file, tls_key_file;
     wp_view state_dir; // empty: chosen by cli
 };

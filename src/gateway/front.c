@@ -94,10 +94,12 @@ void wp_front_json(struct wp_front *front, int status, wp_view json)
     wp_front_send(front, status, WP_VIEW("application/json"), json, &fresh, 1);
 }
 
-void wp_front_error(struct wp_front *front, enum wp_err err, wp_view message, int64_t retry_after_s)
+// `more` is one further field, or NULL.
+static void send_error(struct wp_front *front, enum wp_err err, wp_view message,
+                       int64_t retry_after_s, const struct wp_header *more)
 {
     const struct wp_err_info *info = wp_err_info(err);
-    struct wp_header extra[4];
+    struct wp_header extra[5];
     size_t count = 0;
     char seconds[24];
     if (message.len == 0)
@@ -118,7 +120,14 @@ void wp_front_error(struct wp_front *front, enum wp_err err, wp_view message, in
         if (copy.ptr != NULL)
             extra[count++] = (struct wp_header){WP_VIEW("retry-after"), copy};
     }
+    if (more != NULL)
+        extra[count++] = *more;
     wp_front_send(front, info->status, WP_VIEW("application/json"), body, extra, count);
+}
+
+void wp_front_error(struct wp_front *front, enum wp_err err, wp_view message, int64_t retry_after_s)
+{
+    send_error(front, err, message, retry_after_s, NULL);
 }
 
 static wp_view decode_query_value(struct wp_arena *arena, wp_view raw)
@@ -145,6 +154,15 @@ wp_view wp_front_query(struct wp_front *front, const char *name)
             front->arena, equals == WP_NOT_FOUND ? WP_VIEW("") : wp_view_skip(pair, equals + 1));
     }
     return (wp_view){NULL, 0};
+}
+
+// The methods of a path, as Allow lists them.
+static wp_view allow_of(struct wp_arena *arena, uint32_t methods)
+{
+    bool get = (methods & WP_METHOD_GET) != 0;
+    return wp_arena_printf(arena, "%s%s%sOPTIONS", get ? "GET, HEAD, " : "",
+                           methods & WP_METHOD_POST ? "POST, " : "",
+                           methods & WP_METHOD_DELETE ? "DELETE, " : "");
 }
 
 // The row of a request that was turned away before a service took it.
@@ -252,6 +270,26 @@ static bool goes_in_circles(const struct wp_front *front)
     return false;
 }
 
+// No route: another method, a question about methods, or a path that is not there.
+static void answer_without_route(struct wp_front *front, uint32_t allowed)
+{
+    const struct wp_request_head *head = front->head;
+    bool star = wp_view_is(head->path, "*"), options = wp_view_is(head->method, "OPTIONS");
+    wp_view message = wp_arena_printf(front->arena, "%.*s %.*s is not served here",
+                                      WP_VIEW_ARG(head->method), WP_VIEW_ARG(head->path));
+    if (allowed == 0 && !star) {
+        wp_front_error(front, WP_ERR_NOT_FOUND, message, -1);
+        return;
+    }
+    wp_view list =
+        allow_of(front->arena, star ? WP_METHOD_GET | WP_METHOD_POST | WP_METHOD_DELETE : allowed);
+    const struct wp_header allow = {WP_VIEW("allow"), list};
+    if (options)
+        wp_front_send(front, 204, (wp_view){NULL, 0}, (wp_view){NULL, 0}, &allow, 1);
+    else
+        send_error(front, WP_ERR_METHOD, message, -1, &allow);
+}
+
 static void *front_begin(struct wp_front *front)
 {
     uint32_t allowed;
@@ -260,9 +298,7 @@ static void *front_begin(struct wp_front *front)
                                   &front->path_rest, &allowed);
     wp_identify(front->runtime, head, &front->caller);
     if (front->route == NULL) {
-        wp_view message = wp_arena_printf(front->arena, "%.*s %.*s is not served here",
-                                          WP_VIEW_ARG(head->method), WP_VIEW_ARG(head->path));
-        wp_front_error(front, allowed != 0 ? WP_ERR_METHOD : WP_ERR_NOT_FOUND, message, -1);
+        answer_without_route(front, allowed);
         return front;
     }
     if (!may_guess(front)) {

@@ -183,6 +183,8 @@ static enum wp_err whole_headers(struct wp_exchange *x, int64_t retry_after_ms, 
     }
     if (err == WP_OK && never_retry)
         err = wp_headers_add(headers, WP_VIEW("x-should-retry"), WP_VIEW("false"));
+    if (err == WP_OK && x->err == WP_ERR_MEDIA_TYPE) // RFC 9110 15.5.16: what is taken instead
+        err = wp_headers_add(headers, WP_VIEW("accept-encoding"), WP_VIEW("identity"));
     if (err == WP_OK && x->dialect == WP_DIALECT_BEDROCK && x->error_type.len > 0)
         err = wp_headers_add(headers, WP_VIEW("x-amzn-errortype"),
                              wp_view_of(wp_bedrock_error_type(x->error_type)));

@@ -1,6 +1,6 @@
 #include "http/message.h"
 
-enum { FIELD_MAX = 64 * 1024 };
+enum { FIELD_MAX = 64 * 1024, EXTENSIONS_MAX = 4096 };
 
 static struct wp_message *of(llhttp_t *parser)
 {
@@ -79,6 +79,15 @@ static int on_headers_complete(llhttp_t *parser)
     return 0;
 }
 
+// Chunk extensions mean nothing here; a body made of them would never count as one.
+static int on_extension(llhttp_t *parser, const char *at, size_t len)
+{
+    struct wp_message *message = of(parser);
+    (void)at;
+    message->extension_bytes += len;
+    return message->extension_bytes > EXTENSIONS_MAX ? fail(message, WP_ERR_INVALID) : 0;
+}
+
 static int on_body(llhttp_t *parser, const char *at, size_t len)
 {
     struct wp_message *message = of(parser);
@@ -107,6 +116,8 @@ static const llhttp_settings_t SETTINGS = {
     .on_header_value = on_value,
     .on_header_value_complete = on_value_complete,
     .on_headers_complete = on_headers_complete,
+    .on_chunk_extension_name = on_extension,
+    .on_chunk_extension_value = on_extension,
     .on_body = on_body,
     .on_message_complete = on_complete,
 };
@@ -143,7 +154,7 @@ void wp_message_begin(struct wp_message *message, struct wp_arena *arena)
     wp_buf_clear(&message->name);
     wp_buf_clear(&message->value);
     wp_buf_clear(&message->target);
-    message->head_bytes = 0;
+    message->head_bytes = message->extension_bytes = 0;
     message->state = WP_MESSAGE_HEAD;
     message->err = WP_OK;
     message->no_body = message->paused = false;

@@ -28,6 +28,7 @@ struct wp_message {
     struct wp_headers headers;
     struct wp_buf name, value, target;
     size_t head_bytes, head_max, header_count_max;
+    size_t extension_bytes; // of chunk extensions so far
     enum wp_message_state state;
     enum wp_err err; // why parsing failed
     bool request, no_body, paused;

@@ -76,7 +76,8 @@ struct wp_server_request {
     bool continue_sent;
     bool started, ended, aborted, chunked, silent; // silent: a body is not sent (HEAD, 204, 304)
     bool want_drain;
-    uint64_t left; // of a response with Content-Length
+    uint64_t body_begin_ns; // when its reading began
+    uint64_t left;          // of a response with Content-Length
     struct wp_deferred closed;
 };
 
@@ -88,6 +89,7 @@ void wp_server_limits_default(struct wp_server_limits *limits)
         .body_max = 32u * 1024 * 1024,
         .head_timeout_ms = 10000,
         .body_idle_ms = 60000,
+        .body_rate_min = 500,
         .idle_timeout_ms = 620000,
         .tls_handshake_ms = 10000,
         .write_idle_ms = 300000,
@@ -295,6 +297,23 @@ static size_t count_headers(const struct wp_headers *headers, const char *name)
     return count;
 }
 
+// Fields that mean one thing: two of them mean two things to two readers.
+static bool has_doubles(const struct wp_headers *headers)
+{
+    static const char *const single[] = {"authorization", "content-type", "content-encoding",
+                                         "expect"};
+    for (size_t i = 0; i < WP_COUNT_OF(single); i++)
+        if (count_headers(headers, single[i]) > 1)
+            return true;
+    return false;
+}
+
+// Digits without a leading zero: some read "010" as eight.
+static bool parse_length(wp_view text, uint64_t *out)
+{
+    return !(text.len > 1 && text.ptr[0] == '0') && wp_view_parse_u64(text, out);
+}
+
 static enum wp_err check_framing(const struct wp_message *message, struct wp_request_head *head)
 {
     const struct wp_headers *headers = &head->headers;
@@ -308,7 +327,9 @@ static enum wp_err check_framing(const struct wp_message *message, struct wp_req
         return WP_ERR_INVALID;
     if (coding.ptr != NULL && (http10 || !wp_view_eq_nocase(coding, WP_VIEW("chunked"))))
         return http10 ? WP_ERR_INVALID : WP_ERR_NOT_SUPPORTED;
-    if (length.ptr != NULL && !wp_view_parse_u64(length, &head->content_length))
+    if (length.ptr != NULL && !parse_length(length, &head->content_length))
+        return WP_ERR_INVALID;
+    if (has_doubles(headers))
         return WP_ERR_INVALID;
     if (coding.ptr != NULL)
         head->content_length = UINT64_MAX;
@@ -336,8 +357,11 @@ static enum wp_err read_head(struct client *client, const struct wp_message *mes
     enum wp_err err = check_framing(message, head);
     if (err == WP_OK && !wp_target_parse(request->arena, raw, head))
         err = WP_ERR_INVALID;
+    if (err == WP_OK && wp_view_is(head->path, "*") && !wp_view_is(head->method, "OPTIONS"))
+        err = WP_ERR_INVALID;
     wp_view expect = wp_headers_get(&head->headers, "expect");
-    if (err == WP_OK && expect.ptr != NULL) {
+    bool http10 = message->parser.http_minor == 0; // its expectations are ignored (RFC 9110 10.1.1)
+    if (err == WP_OK && expect.ptr != NULL && !http10) {
         head->expect_continue = wp_view_eq_nocase(expect, WP_VIEW("100-continue"));
         err = head->expect_continue ? WP_OK : WP_ERR_EXPECTATION;
     }
@@ -355,6 +379,23 @@ static void send_continue(struct wp_server_request *request)
     request->continue_sent = true;
     if (wp_conn_write(request->client->conn, &line, 1) != WP_OK)
         wp_log(WP_LOG_DEBUG, "http", "100 Continue could not be sent");
+}
+
+// The body may be silent for body_idle_ms, and after as much time must have come at body_rate_min.
+static void await_body(struct client *client)
+{
+    struct wp_server_request *request = client->request;
+    const struct wp_server_limits *limits = &client->server->limits;
+    uint64_t now = wp_loop_now_ns(client->server->loop), wait_ms = limits->body_idle_ms;
+    if (request->body_begin_ns == 0)
+        request->body_begin_ns = now;
+    if (limits->body_rate_min > 0) {
+        uint64_t passed_ms = (now - request->body_begin_ns) / 1000000;
+        uint64_t allowed_ms = limits->body_idle_ms + request->left * 1000 / limits->body_rate_min;
+        if (allowed_ms < passed_ms + wait_ms)
+            wait_ms = allowed_ms > passed_ms ? allowed_ms - passed_ms : 0;
+    }
+    wp_timer_start(&client->timer, wait_ms);
 }
 
 static bool on_head(void *arg, struct wp_message *message)
@@ -380,7 +421,7 @@ static bool on_head(void *arg, struct wp_message *message)
     if (!request->head.has_body)
         return true;
     if (request->want_body)
-        wp_timer_start(&client->timer, client->server->limits.body_idle_ms);
+        await_body(client);
     return request->want_body && !request->body_paused && !request->ended;
 }
 
@@ -512,19 +553,20 @@ static void conn_data(void *arg, wp_view bytes)
     WP_CHECK_MAGIC(client, CLIENT_MAGIC);
     if (client->phase == LINGER)
         return;
-    if (client->phase == READ_BODY && wp_timer_active(&client->timer))
-        wp_timer_start(&client->timer, client->server->limits.body_idle_ms);
     if (client->ahead.len > 0 || client->parsing) {
         keep_ahead(client, bytes);
         if (client->conn != NULL)
             parse(client);
-        return;
+    } else {
+        client->parsing = true;
+        size_t used = feed(client, bytes);
+        client->parsing = false;
+        if (client->conn != NULL && client->phase != LINGER && used < bytes.len)
+            keep_ahead(client, wp_view_skip(bytes, used));
     }
-    client->parsing = true;
-    size_t used = feed(client, bytes);
-    client->parsing = false;
-    if (client->conn != NULL && client->phase != LINGER && used < bytes.len)
-        keep_ahead(client, wp_view_skip(bytes, used));
+    if (client->conn != NULL && client->phase == READ_BODY && client->request != NULL &&
+        wp_timer_active(&client->timer))
+        await_body(client);
 }
 
 static void conn_writable(void *arg)
@@ -623,7 +665,7 @@ void wp_request_read_body(struct wp_server_request *request)
     send_continue(request);
     if (request->in_head)
         return;
-    wp_timer_start(&client->timer, client->server->limits.body_idle_ms);
+    await_body(client);
     if (client->message.paused)
         wp_message_resume(&client->message);
     wp_conn_read_enable(client->conn, true);

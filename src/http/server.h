@@ -20,6 +20,8 @@ struct wp_server_limits {
     uint64_t body_max;         // bytes: 413 before buffering when Content-Length says so (32 MiB)
     uint32_t head_timeout_ms;  // from first byte of the head (or accept) to its end: 408 (10 s)
     uint32_t body_idle_ms;     // between reads of a body: 408 (60 s)
+    uint32_t body_rate_min;    // bytes per second of a body once body_idle_ms have gone by: 408
+                               // (500; 0: none)
     uint32_t idle_timeout_ms;  // keep-alive without a request (75 s... default 620 s)
     uint32_t tls_handshake_ms; // (10 s)
     uint32_t write_idle_ms;    // a client that reads nothing for so long is closed (300 s)

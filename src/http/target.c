@@ -44,6 +44,8 @@ static bool canonical(wp_view path)
 
 bool wp_target_parse(struct wp_arena *arena, wp_view raw, struct wp_request_head *head)
 {
+    if (wp_view_find_char(raw, '#') != WP_NOT_FOUND)
+        return false; // no form of a target has a fragment
     head->target = origin_form(raw);
     if (wp_view_is(head->target, "*")) {
         head->path = head->target;

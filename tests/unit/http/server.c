@@ -128,6 +128,10 @@ static void test_refusals(void **state)
         {"GET /%00 HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
         {"GET /a/../b HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
         {"GET /a%2fb HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
+        {"GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
+        {"GET * HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
+        {"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: a\r\nauthorization: b\r\n\r\n", "400"},
+        {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 03\r\n\r\nabc", "400"},
         {"GET / HTTP/1.1\r\nHost: x\r\nA: b\x01"
          "c\r\n\r\n",
          "400"},
@@ -167,8 +171,12 @@ static void test_refusals(void **state)
 static void test_bad_chunks(void **state)
 {
     (void)state;
-    static const char *const chunks[] = {"zz\r\n", "-1\r\nx", "5\r\nhello0\r\n\r\n",
-                                         "fffffffffffffffff\r\n", "2\r\nabc\r\n0\r\n\r\n"};
+    static const char *const chunks[] = {"zz\r\n",
+                                         "-1\r\nx",
+                                         "5\r\nhello0\r\n\r\n",
+                                         "fffffffffffffffff\r\n",
+                                         "1;a\rb\r\nx\r\n",
+                                         "2\r\nabc\r\n0\r\n\r\n"};
     for (size_t i = 0; i < WP_COUNT_OF(chunks); i++) {
         char out[4096], request[512];
         int fd = dial(bench.port);
@@ -235,8 +243,41 @@ static void test_slow_head(void **state)
     wp_view text = hear(fd, out, sizeof(out), NULL);
     assert_view(wp_view_sub(text, 9, 12), "408");
     close(fd);
+    bench_stop(&own);
+}
+
+// Never silent for long, but too slow all the same.
+static void test_slow_body(void **state)
+{
+    (void)state;
+    struct bench_server own;
+    struct wp_server_limits limits;
+    char out[4096];
+    wp_server_limits_default(&limits);
+    limits.body_idle_ms = 1000;
+    limits.body_rate_min = 100;
+    bench_start(&own, &limits);
+    int fd = dial(own.port);
+    say(fd, WP_VIEW("POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"));
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    int sent = 0;
+    while (sent < 1000 && poll(&ready, 1, 50) == 0) {
+        say(fd, WP_VIEW("a"));
+        sent++;
+    }
+    assert_in_range(sent, 3, 999); // some passed, and none of it was idle
+    assert_view(wp_view_sub(hear(fd, out, sizeof(out), NULL), 9, 12), "408");
+    close(fd);
+    bench_stop(&own);
+}
+
+static void test_left_alone(void **state)
+{
+    (void)state;
+    struct bench_server own;
+    bench_start(&own, NULL);
     // Somebody who waits for an answer that never comes and leaves: nothing is left behind.
-    fd = dial(own.port);
+    int fd = dial(own.port);
     say(fd, WP_VIEW("GET /hang HTTP/1.1\r\nHost: x\r\n\r\n"));
     usleep(20000);
     close(fd);
@@ -285,6 +326,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reset_behind_a_request, set_up, tear_down),
         cmocka_unit_test(test_slow_head),
+        cmocka_unit_test(test_slow_body),
+        cmocka_unit_test(test_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
