@@ -33,6 +33,7 @@ static void salt_system(struct builder *b)
             wp_view_contains(wp_view_sub(b->request->blocks[i].value, 0, 200), WP_VIEW("\"web_"));
     salt(b, speed == NULL ? WP_VIEW("") : speed->value);
     salt(b, web_search ? WP_VIEW("web") : WP_VIEW(""));
+    salt(b, b->request->has_citations ? WP_VIEW("citations") : WP_VIEW(""));
 }
 
 static wp_view effort_of(const struct wp_request *request)
@@ -109,14 +110,14 @@ static void link_block(struct builder *b, const struct wp_request_block *block)
     b->bytes += len;
 }
 
-static uint32_t next_position(struct builder *b, const struct wp_request_block *block)
+static bool joins_run(struct builder *b, const struct wp_request_block *block)
 {
     uint8_t run = block->kind == WP_BLOCK_TOOL_USE || block->kind == WP_BLOCK_TOOL_RESULT
-                      ? (uint8_t)block->kind
+                      ? (uint8_t)block->kind + 1
                       : 0;
-    bool same = b->options->collapse_tool_runs && run != 0 && run == b->run;
+    bool joins = run != 0 && run == b->run;
     b->run = run;
-    return same ? b->position : ++b->position;
+    return joins;
 }
 
 static uint8_t breakpoint_ttl(const struct builder *b, const struct wp_request_block *block)
@@ -136,13 +137,17 @@ static void add_block(struct builder *b, size_t source)
         salt(b, block->role);
     }
     link_block(b, block);
+    bool joins = joins_run(b, block);
+    if (!joins || !b->options->collapse_tool_runs)
+        b->position++;
     out->blocks[out->count++] = (struct wp_block){
         .prefix = b->at,
         .tokens = wp_tokens_estimate((size_t)b->bytes),
-        .position = next_position(b, block),
+        .position = b->position,
         .tier = (uint8_t)block->tier,
         .kind = (uint8_t)block->kind,
         .ttl = breakpoint_ttl(b, block),
+        .joins = joins,
         .source = (uint32_t)source,
     };
 }

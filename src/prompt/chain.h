@@ -23,6 +23,7 @@ struct wp_block {
     uint8_t tier;             // enum wp_tier
     uint8_t kind;             // enum wp_block_kind
     uint8_t ttl;              // enum wp_ttl of the breakpoint on this block
+    bool joins;               // continues a run of tool_use, or of tool_result, of its message
     uint32_t source;          // index into wp_request.blocks
 };
 

@@ -143,7 +143,7 @@ static void nested_content(struct reader *r, enum wp_tier tier, uint32_t block)
             if (wp_view_is(key, "cache_control") && value.len > 0 && value.ptr[0] == '{')
                 add_marker(r, tier, block, (wp_view){NULL, 0}, key, value, true);
             if (wp_view_is(key, "type") && tier == WP_TIER_MESSAGES &&
-                (kind_of(value) == WP_BLOCK_IMAGE || kind_of(value) == WP_BLOCK_DOCUMENT))
+                kind_of(value) == WP_BLOCK_IMAGE)
                 r->out->has_images = true;
         }
         for (size_t i = first; i < r->markers.count; i++)
@@ -157,6 +157,23 @@ static void set_container(struct reader *r, uint32_t marker, size_t begin)
     if (marker != UINT32_MAX)
         ((struct wp_marker *)r->markers.items)[marker].container =
             wp_view_sub(r->scan.source, begin, r->scan.at);
+}
+
+// {"enabled": true} of a document; a list of citations, on a text of the assistant's, is none.
+static bool citations_enabled(wp_view value)
+{
+    struct wp_json_scan scan;
+    wp_view key;
+    bool enabled = false;
+    wp_json_scan_init(&scan, value);
+    if (wp_json_peek(&scan) != WP_JSON_OBJECT || !wp_json_enter_object(&scan))
+        return false;
+    while (wp_json_next_key(&scan, &key)) {
+        wp_view item = wp_json_value(&scan);
+        if (wp_view_is(key, "enabled"))
+            enabled = wp_json_is_true(item);
+    }
+    return enabled;
 }
 
 // One element of tools, system or a content array.
@@ -192,6 +209,9 @@ static void read_block(struct reader *r, enum wp_tier tier, wp_view role, uint32
                 block.marker = add_marker(r, tier, index, (wp_view){NULL, 0}, key, value, false);
         } else if (wp_view_is(key, "type")) {
             block.kind = kind_of(value);
+        } else if (wp_view_is(key, "citations") && tier == WP_TIER_MESSAGES) {
+            r->out->has_citations |= citations_enabled(value);
+            others++;
         } else if (wp_view_is(key, "text") && wp_json_is_string(value)) {
             block.text = value;
         } else {
@@ -204,8 +224,7 @@ static void read_block(struct reader *r, enum wp_tier tier, wp_view role, uint32
     block.plain_text = block.kind == WP_BLOCK_TEXT && others == 0 && block.text.len > 0;
     block.billing = tier == WP_TIER_SYSTEM && block.kind == WP_BLOCK_TEXT && is_billing(block.text);
     set_container(r, block.marker, begin);
-    if (tier == WP_TIER_MESSAGES &&
-        (block.kind == WP_BLOCK_IMAGE || block.kind == WP_BLOCK_DOCUMENT))
+    if (tier == WP_TIER_MESSAGES && block.kind == WP_BLOCK_IMAGE)
         r->out->has_images = true;
     if (slot != NULL)
         ((struct wp_request_block *)r->blocks.items)[index] = block;

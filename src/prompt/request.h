@@ -83,7 +83,8 @@ struct wp_request {
     wp_view tools, system, messages; // ranges; empty if missing
     wp_view tool_choice, thinking, output_config, context_management, metadata;
     wp_view session_id; // decoded from metadata.user_id's JSON ("session_id"), or empty
-    bool has_images;    // any image or document block in messages
+    bool has_images;    // any image in messages
+    bool has_citations; // any document with citations switched on
     uint32_t message_count;
     uint32_t tool_count;
 };

@@ -225,21 +225,14 @@ static void probe(struct search *search, const struct wp_prompt *prompt, uint32_
         note_entry(search, wp_table_at(table, id), block);
 }
 
-static bool same_position(const struct wp_cache_rules *rules, const struct wp_block *block,
-                          const struct wp_block *before)
-{
-    return rules->collapse && block->kind == before->kind &&
-           (block->kind == WP_BLOCK_TOOL_USE || block->kind == WP_BLOCK_TOOL_RESULT);
-}
-
 // First block of the lookback that ends at `block`.
 static uint32_t lookback_start(const struct wp_cache_rules *rules, const struct wp_prompt *prompt,
                                uint32_t block)
 {
     uint32_t positions = 1;
     while (block > 0) {
-        if (!same_position(rules, &prompt->blocks[block], &prompt->blocks[block - 1]) &&
-            positions++ == rules->lookback)
+        bool joins = rules->collapse && prompt->blocks[block].joins;
+        if (!joins && positions++ == rules->lookback)
             break;
         block--;
     }
@@ -352,12 +345,14 @@ static bool start_writing(struct wp_model *model, const struct wp_trace *trace, 
     struct wp_entry *entry = wp_model_put(model, trace, block, tokens);
     if (entry == NULL || entry->writers == UINT16_MAX)
         return false;
-    entry->writers++;
+    bool alone = entry->writers++ == 0;
     if ((entry->flags & WP_ENTRY_READABLE) != 0 && entry->expires_ns > trace->begun_ns)
         return true;
     entry->flags &= (uint8_t)~WP_ENTRY_READABLE;
-    entry->ttl = ttl;
-    entry->expires_ns = trace->begun_ns + wp_model_ttl_ns(trace->rules, ttl);
+    if (alone || ttl > entry->ttl) { // of several writers at once the longest lifetime holds
+        entry->ttl = ttl;
+        entry->expires_ns = trace->begun_ns + wp_model_ttl_ns(trace->rules, ttl);
+    }
     return true;
 }
 
@@ -386,9 +381,11 @@ void wp_model_begin(struct wp_model *model, struct wp_trace *trace,
 void wp_model_renew(struct wp_entry *entry, const struct wp_trace *trace, uint8_t ttl)
 {
     uint64_t expires_ns = trace->begun_ns + wp_model_ttl_ns(trace->rules, ttl);
-    if (expires_ns > entry->expires_ns || (entry->flags & WP_ENTRY_READABLE) == 0)
+    bool alive = (entry->flags & WP_ENTRY_READABLE) != 0 && entry->expires_ns > trace->begun_ns;
+    if (!alive || expires_ns > entry->expires_ns)
         entry->expires_ns = expires_ns;
-    entry->ttl = ttl;
+    if (!alive || ttl > entry->ttl)
+        entry->ttl = ttl;
     entry->flags |= WP_ENTRY_READABLE | WP_ENTRY_TOUCHED;
 }
 

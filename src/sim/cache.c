@@ -76,9 +76,8 @@ static void write_entry(struct sim_cache *cache, wp_view model, const struct sim
     } else if (entry->expires_ms <= now_ms) {
         entry->readable = false;
     }
-    entry->ttl_ms = block->ttl_minutes * 60000;
-    entry->expires_ms = now_ms + entry->ttl_ms;
     entry->writers++;
+    use->ttl_ms[use->count] = block->ttl_minutes * 60000;
     memcpy(use->keys[use->count++], block->digest, WP_SHA256_LEN);
 }
 
@@ -88,6 +87,7 @@ void sim_cache_request(struct sim_cache *cache, wp_view model, uint32_t minimum,
 {
     long a = lookup(cache, model, prompt, now_ms), b = a, c = a;
     use->count = 0;
+    use->begun_ms = now_ms;
     refresh_path(cache, model, prompt, a, now_ms);
     for (long i = a + 1; i < (long)prompt->count; i++) {
         const struct sim_block *block = &prompt->blocks[i];
@@ -114,6 +114,14 @@ void sim_cache_begun(struct sim_cache *cache, wp_view model, const struct sim_ca
         struct sim_entry *entry = find(cache, model, use->keys[i]);
         if (entry == NULL)
             continue;
+        // The life of what is written runs from the request's start; of several writers at once
+        // the longest holds.
+        int64_t expires_ms = use->begun_ms + use->ttl_ms[i];
+        bool alive = entry->readable && entry->expires_ms > use->begun_ms;
+        if (!alive || use->ttl_ms[i] > entry->ttl_ms)
+            entry->ttl_ms = use->ttl_ms[i];
+        if (!alive || expires_ms > entry->expires_ms)
+            entry->expires_ms = expires_ms;
         entry->readable = true;
         entry->writers -= entry->writers > 0 ? 1 : 0;
     }

@@ -27,6 +27,7 @@ struct sim_block {
     uint32_t tokens;               // of the whole prefix
     uint32_t position;             // counted as the lookback counts
     uint8_t ttl_minutes;           // 0: no breakpoint here; 5, 60
+    bool takes_marker;
 };
 
 struct sim_prompt {
@@ -53,6 +54,8 @@ struct sim_usage {
 // What one request did to the cache, until it is settled.
 struct sim_cache_use {
     uint8_t keys[SIM_BREAKPOINTS_MAX][WP_SHA256_LEN];
+    int32_t ttl_ms[SIM_BREAKPOINTS_MAX];
+    int64_t begun_ms;
     size_t count;
 };
 

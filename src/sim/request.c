@@ -107,6 +107,7 @@ static void add_block(struct parse *p, wp_view type, uint8_t ttl_minutes)
     block->tokens = prompt->tokens;
     block->position = next_position(p, type);
     block->ttl_minutes = ttl_minutes;
+    block->takes_marker = !wp_view_is(type, "thinking") && !wp_view_is(type, "redacted_thinking");
     wp_buf_clear(&p->render);
 }
 
@@ -386,18 +387,60 @@ static bool has_images(const struct wp_json_val *messages)
     return false;
 }
 
+// Documents that are to be cited.
+static bool has_citations(const struct wp_json_val *messages)
+{
+    for (size_t i = 0; i < wp_json_count(messages); i++) {
+        const struct wp_json_val *content = wp_json_get(wp_json_at(messages, i), "content");
+        for (size_t k = 0; wp_json_is_array(content) && k < wp_json_count(content); k++)
+            if (wp_json_bool(wp_json_path(wp_json_at(content, k), "citations.enabled"), false))
+                return true;
+    }
+    return false;
+}
+
+// An explicit default equals an omitted one.
+static wp_view effort_of(const struct wp_json_val *root)
+{
+    wp_view effort = wp_json_str(wp_json_path(root, "output_config.effort"));
+    return wp_view_is(effort, "high") ? WP_VIEW("") : effort;
+}
+
+// The top-level marker: on the last block that can carry one. There it takes one of the four,
+// unless the block has one of its own, which must be of the same lifetime.
+static void automatic_marker(struct parse *p, const struct wp_json_val *root)
+{
+    const struct wp_json_val *control = wp_json_get(root, "cache_control");
+    struct sim_prompt *prompt = &p->out->prompt;
+    size_t last = prompt->count;
+    if (p->failed || control == NULL || wp_json_is_null(control))
+        return;
+    while (last > 0 && !prompt->blocks[last - 1].takes_marker)
+        last--;
+    if (last == 0)
+        return; // silently no caching
+    struct sim_block *block = &prompt->blocks[last - 1];
+    bool hour = wp_view_is(wp_json_str(wp_json_get(control, "ttl")), "1h");
+    if (block->ttl_minutes == 0)
+        block->ttl_minutes = marker(p, root, "cache_control", 0);
+    else if (block->ttl_minutes != (hour ? 60 : 5))
+        refuse(p, WP_VIEW("cache_control: the last block has a cache_control of another ttl"));
+}
+
 // tools → system → messages; what kills a tier is mixed in where that tier begins.
 static void read_prompt(struct parse *p, const struct wp_json_val *root)
 {
     const struct wp_json_val *messages = wp_json_get(root, "messages");
     read_tools(p, wp_json_get(root, "tools"));
     salt_member(p, root, "speed");
+    salt(p, has_citations(messages) ? WP_VIEW("citations") : WP_VIEW("no citations"));
     read_system(p, wp_json_get(root, "system"));
     salt_member(p, root, "tool_choice");
     salt_member(p, root, "thinking");
-    salt_member(p, root, "output_config.effort");
+    salt(p, effort_of(root));
     salt(p, has_images(messages) ? WP_VIEW("images") : WP_VIEW("no images"));
     read_messages(p, messages);
+    automatic_marker(p, root);
 }
 
 bool sim_request_parse(struct wp_arena *arena, enum sim_platform platform, wp_view model,
