@@ -66,8 +66,12 @@ void wp_admin_session_post(struct wp_front *front)
     uint8_t digest[WP_SHA256_LEN];
     struct wp_guard *guard = front->gateway->guard;
     wp_view address = front->head->peer_address;
-    wp_view key =
-        wp_json_str(wp_json_get(wp_json_parse(front->arena, wp_buf_view(&front->body)), "key"));
+    const struct wp_json_val *root;
+    if (wp_json_read(front->arena, wp_buf_view(&front->body), &root) == WP_ERR_NO_MEMORY) {
+        wp_front_error(front, WP_ERR_NO_MEMORY, (wp_view){NULL, 0}, 1);
+        return;
+    }
+    wp_view key = wp_json_str(wp_json_get(root, "key"));
     wp_sha256(key, digest);
     if (wp_guard_refuses(guard, address, digest,
                          front->runtime->snapshot->general.failed_keys_per_minute,

@@ -10,10 +10,21 @@
 static _Atomic uint64_t made;
 static _Atomic uint64_t fail_at;
 
-static bool must_fail(void)
+static _Atomic bool only_some;    // threads count
+static _Thread_local bool counts; // this one does
+
+bool wp_alloc_must_fail(void)
 {
+    if (atomic_load_explicit(&only_some, memory_order_relaxed) && !counts)
+        return false;
     uint64_t n = atomic_fetch_add(&made, 1) + 1;
     return n == atomic_load(&fail_at);
+}
+
+void wp_alloc_count_only_here(void)
+{
+    counts = true;
+    atomic_store(&only_some, true);
 }
 
 void wp_alloc_fail_after(uint64_t n)
@@ -26,9 +37,8 @@ uint64_t wp_alloc_count(void)
     return atomic_load(&made);
 }
 #else
-static inline bool must_fail(void)
+void wp_alloc_count_only_here(void)
 {
-    return false;
 }
 
 void wp_alloc_fail_after(uint64_t n)
@@ -44,12 +54,12 @@ uint64_t wp_alloc_count(void)
 
 void *wp_alloc(size_t size)
 {
-    return must_fail() ? NULL : calloc(1, size == 0 ? 1 : size);
+    return wp_alloc_must_fail() ? NULL : calloc(1, size == 0 ? 1 : size);
 }
 
 void *wp_realloc(void *ptr, size_t size)
 {
-    return must_fail() ? NULL : realloc(ptr, size == 0 ? 1 : size);
+    return wp_alloc_must_fail() ? NULL : realloc(ptr, size == 0 ? 1 : size);
 }
 
 void wp_free(void *ptr)

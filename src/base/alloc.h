@@ -2,6 +2,7 @@
 #ifndef WP_BASE_ALLOC_H
 #define WP_BASE_ALLOC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,9 +15,23 @@ void *wp_alloc_or_die(size_t size);
 char *wp_strdup_or_die(const char *text);
 
 // Fails the n-th allocation from now (1 = the next); 0 switches it off. No effect in builds
-// without WP_ALLOC_FAULTS. Counts over all threads.
+// without WP_ALLOC_FAULTS. Counts over all threads, or those that have asked for it; pieces of an
+// arena count as well, so that each place that asks for memory is met.
 void wp_alloc_fail_after(uint64_t n);
 // Allocations made since start (0 in builds without WP_ALLOC_FAULTS).
 uint64_t wp_alloc_count(void);
+
+// From now on only threads that have called this count.
+void wp_alloc_count_only_here(void);
+
+// Whether this allocation is the one. For the allocators of base/.
+#ifdef WP_ALLOC_FAULTS
+bool wp_alloc_must_fail(void);
+#else
+static inline bool wp_alloc_must_fail(void)
+{
+    return false;
+}
+#endif
 
 #endif

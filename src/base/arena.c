@@ -36,9 +36,9 @@ struct wp_arena {
 // Each thread keeps some chunks of the regular sizes: arenas live for a request, and malloc splits
 // and joins blocks of this size at a price. Not where tools watch every allocation.
 #if defined(__SANITIZE_ADDRESS__) || defined(WP_ALLOC_FAULTS)
-enum { SPARE_MAX = 0 };
+static const uint32_t spare_max = 0;
 #else
-enum { SPARE_MAX = 64 }; // of each size: at most 8 MiB per thread, less after a trim
+static const uint32_t spare_max = 64; // of each size: at most 8 MiB per thread, less after a trim
 #endif
 enum { SIZES = 6 }; // FIRST_CHUNK << 0 … 5
 
@@ -98,7 +98,7 @@ static struct chunk *take_chunk(size_t size)
 static void give_chunk(struct chunk *chunk)
 {
     size_t index = size_index(chunk->size);
-    if (index == SIZES || spares.count[index] >= SPARE_MAX) {
+    if (index == SIZES || spares.count[index] >= spare_max) {
         wp_free(chunk);
         return;
     }
@@ -180,7 +180,7 @@ static void *reserve(struct wp_arena *arena, size_t size)
     if (size > SIZE_MAX - ALIGNMENT)
         return NULL;
     size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
-    if (arena->limit != 0 && size > arena->limit - arena->used)
+    if ((arena->limit != 0 && size > arena->limit - arena->used) || wp_alloc_must_fail())
         return NULL;
     struct chunk *chunk = arena->current;
     if (chunk->size - chunk->used < size)

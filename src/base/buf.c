@@ -15,7 +15,7 @@ void wp_buf_free(struct wp_buf *buf)
 void wp_buf_clear(struct wp_buf *buf)
 {
     buf->len = 0;
-    buf->failed = false;
+    buf->failed = buf->no_memory = false;
 }
 
 bool wp_buf_reserve(struct wp_buf *buf, size_t more)
@@ -34,7 +34,7 @@ bool wp_buf_reserve(struct wp_buf *buf, size_t more)
         capacity = buf->max;
     char *ptr = wp_realloc(buf->borrowed ? NULL : buf->ptr, capacity);
     if (ptr == NULL) {
-        buf->failed = true;
+        buf->failed = buf->no_memory = true;
         return false;
     }
     if (buf->borrowed)

@@ -12,7 +12,8 @@ struct wp_buf {
     size_t capacity;
     size_t max; // bytes; appending beyond it fails
     bool failed;
-    bool borrowed; // ptr is the caller's room, not malloc's
+    bool no_memory; // and that is why: otherwise the maximum was passed
+    bool borrowed;  // ptr is the caller's room, not malloc's
 };
 
 static inline struct wp_buf wp_buf_make(size_t max)

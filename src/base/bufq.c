@@ -28,6 +28,8 @@ void wp_chunk_pool_clear(struct wp_chunk_pool *pool)
 static struct wp_chunk *take(struct wp_chunk_pool *pool)
 {
     struct wp_chunk *chunk = pool->free;
+    if (wp_alloc_must_fail())
+        return NULL;
     if (chunk == NULL) {
         chunk = wp_realloc(NULL, WP_CHUNK_SIZE); // not zeroed: it is overwritten
     } else {

@@ -434,6 +434,9 @@ static void get_credentials(struct wp_exchange *x)
     case WP_RENEWAL_FAILED:
         fail_locally(x, WP_ERR_CREDENTIALS, error);
         return;
+    case WP_RENEWAL_NO_MEMORY:
+        fail_locally(x, WP_ERR_NO_MEMORY, "getting the credentials");
+        return;
     }
 }
 
@@ -470,60 +473,6 @@ static void start_attempt(struct wp_exchange *x)
 
 // Failure and what comes next.
 
-static enum wp_error_kind kind_of(const struct wp_upstream_error *error)
-{
-    switch (error->err) {
-    case WP_ERR_RATE_LIMITED:
-        return WP_KIND_RATE_LIMIT;
-    case WP_ERR_UPSTREAM_AUTH:
-    case WP_ERR_CREDENTIALS:
-        return WP_KIND_AUTHENTICATION;
-    case WP_ERR_UPSTREAM_TIMEOUT:
-    case WP_ERR_CONNECT_TIMEOUT:
-        return WP_KIND_TIMEOUT;
-    case WP_ERR_UPSTREAM_NOT_FOUND:
-        return WP_KIND_NOT_FOUND;
-    case WP_ERR_OVERLOADED:
-        return WP_KIND_SERVICE_UNAVAILABLE;
-    case WP_ERR_UPSTREAM_REFUSED:
-    case WP_ERR_NOT_SUPPORTED:
-        return WP_KIND_BAD_REQUEST;
-    case WP_ERR_UPSTREAM_ERROR:
-        return WP_KIND_INTERNAL_SERVER;
-    default:
-        return WP_KIND_BAD_GATEWAY;
-    }
-}
-
-static uint32_t retries_allowed(const struct wp_exchange *x, enum wp_error_kind kind)
-{
-    const struct wp_router_settings *router = &x->front->runtime->snapshot->router;
-    int32_t own = current_try((struct wp_exchange *)(uintptr_t)x)->deployment->num_retries;
-    if (router->retry_policy[kind] >= 0)
-        return (uint32_t)router->retry_policy[kind];
-    if (router->retry_policy[WP_KIND_DEFAULT] >= 0)
-        return (uint32_t)router->retry_policy[WP_KIND_DEFAULT];
-    return own >= 0 && x->fallbacks == 0 ? (uint32_t)own : x->retries_max;
-}
-
-// What costs the next upstream nothing new (this one was never reached, or turned the credentials
-// or the model away) is free; the rest is paid from the process's budget.
-static bool may_try_again(struct wp_exchange *x, const struct wp_upstream_error *error)
-{
-    switch (error->err) {
-    case WP_ERR_RESOLVE:
-    case WP_ERR_CONNECT:
-    case WP_ERR_CONNECT_TIMEOUT:
-    case WP_ERR_TLS:
-    case WP_ERR_CREDENTIALS:
-    case WP_ERR_UPSTREAM_AUTH:
-    case WP_ERR_UPSTREAM_NOT_FOUND:
-        return true;
-    default:
-        return wp_retry_budget_spend(&x->gateway->retry_budget, wp_now_ns());
-    }
-}
-
 static void settle_failed_attempt(struct wp_exchange *x, const struct wp_upstream_error *error)
 {
     // Our own want of memory says nothing about the deployment.
@@ -534,7 +483,7 @@ static void settle_failed_attempt(struct wp_exchange *x, const struct wp_upstrea
     attempt->err = error->err;
     end_attempt(x, &(struct wp_outcome_detail){
                        .outcome = refused ? WP_OUTCOME_REFUSED : WP_OUTCOME_FAILED,
-                       .kind = kind_of(error),
+                       .kind = wp_exchange_error_kind(error),
                        .status = x->upstream_status != 0 ? x->upstream_status : error->status,
                        .retry_after_ms = error->retry_after_ms,
                        .spend_cap = error->spend_cap,
@@ -581,9 +530,9 @@ static void go_on(struct wp_exchange *x, const struct wp_upstream_error *error)
         wp_exchange_plan(x);
     } else if (retry == WP_RETRY_NEVER) {
         wp_exchange_fail_upstream(x);
-    } else if (!may_try_again(x, error)) {
+    } else if (!wp_exchange_may_try_again(x, error)) {
         wp_exchange_fail_upstream(x);
-    } else if (x->retries < retries_allowed(x, kind_of(error))) {
+    } else if (x->retries < wp_exchange_retries_allowed(x, wp_exchange_error_kind(error))) {
         x->retries++;
         x->total_retries++;
         wp_exchange_plan(x);
@@ -741,31 +690,12 @@ static void on_body(void *state, wp_view bytes)
         follow_phase(x);
 }
 
-// Signatures live for five minutes: one that is refused may only have the wrong time in it.
-static void explain_skew(struct wp_exchange *x, struct wp_upstream_error *error)
-{
-    enum { TOLERATED_MS = 60000 };
-    int64_t theirs, ours = wp_wall_ms();
-    bool refused = error->err == WP_ERR_CREDENTIALS || error->err == WP_ERR_UPSTREAM_AUTH;
-    if (!refused || !wp_answer_date(&x->upstream_headers, &theirs))
-        return;
-    int64_t ahead = ours - theirs;
-    if (ahead <= TOLERATED_MS && ahead >= -TOLERATED_MS)
-        return;
-    wp_view message = wp_arena_printf(
-        x->arena, "%.*s (this machine's clock is %lld s %s the upstream's: set it right)",
-        WP_VIEW_ARG(error->message), (long long)((ahead < 0 ? -ahead : ahead) / 1000),
-        ahead < 0 ? "behind" : "ahead of");
-    if (message.ptr != NULL)
-        error->message = message;
-}
-
 static void end_of_error(struct wp_exchange *x)
 {
     struct wp_upstream_error error = {0};
     wp_provider_error(current_try(x)->deployment, x->upstream_status, &x->upstream_headers,
                       wp_buf_view(&x->upstream_error_body), x->arena, &error);
-    explain_skew(x, &error);
+    wp_exchange_explain_skew(x, &error);
     wp_log(WP_LOG_INFO, "upstream", "%.*s (%.*s) answered %d: %.*s",
            WP_VIEW_ARG(current_try(x)->deployment->model_name),
            WP_VIEW_ARG(wp_view_sub(current_try(x)->deployment->id, 0, 12)), x->upstream_status,

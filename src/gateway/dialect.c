@@ -21,16 +21,19 @@ enum wp_dialect wp_dialect_of(const struct wp_request_head *head)
 }
 
 // The path stays encoded below "/model/", because an ARN holds slashes of its own.
-static wp_view decode(struct wp_arena *arena, wp_view text)
+static enum wp_err decode(struct wp_arena *arena, wp_view text, wp_view *model)
 {
     char *out = wp_arena_alloc(arena, text.len + 1);
     size_t len = 0;
-    if (out == NULL || !wp_percent_decode(text, out, &len))
-        return (wp_view){NULL, 0};
-    return wp_view_make(out, len);
+    if (out == NULL)
+        return WP_ERR_NO_MEMORY;
+    if (!wp_percent_decode(text, out, &len) || len == 0)
+        return WP_ERR_NOT_FOUND;
+    *model = wp_view_make(out, len);
+    return WP_OK;
 }
 
-bool wp_bedrock_path_parse(struct wp_arena *arena, wp_view rest, struct wp_bedrock_path *out)
+enum wp_err wp_bedrock_path_parse(struct wp_arena *arena, wp_view rest, struct wp_bedrock_path *out)
 {
     static const struct {
         const char *action;
@@ -43,22 +46,23 @@ bool wp_bedrock_path_parse(struct wp_arena *arena, wp_view rest, struct wp_bedro
     };
     size_t slash = wp_view_rfind_char(rest, '/');
     if (slash == WP_NOT_FOUND || slash == 0)
-        return false;
+        return WP_ERR_NOT_FOUND;
     wp_view action = wp_view_skip(rest, slash + 1);
     for (size_t i = 0; i < WP_COUNT_OF(rows); i++) {
         if (!wp_view_is(action, rows[i].action))
             continue;
-        *out = (struct wp_bedrock_path){decode(arena, wp_view_sub(rest, 0, slash)),
-                                        rows[i].operation, rows[i].stream};
-        return out->model.len > 0;
+        *out = (struct wp_bedrock_path){.operation = rows[i].operation, .stream = rows[i].stream};
+        return decode(arena, wp_view_sub(rest, 0, slash), &out->model);
     }
-    return false;
+    return WP_ERR_NOT_FOUND;
 }
 
 // {"input":{"invokeModel":{"body":"<base64>"}}}
 static enum wp_err unwrap_count(struct wp_arena *arena, struct wp_buf *body, const char **detail)
 {
-    const struct wp_json_val *root = wp_json_parse(arena, wp_buf_view(body));
+    const struct wp_json_val *root;
+    if (wp_json_read(arena, wp_buf_view(body), &root) == WP_ERR_NO_MEMORY)
+        return WP_ERR_NO_MEMORY;
     wp_view encoded = wp_json_str(wp_json_path(root, "input.invokeModel.body"));
     char *decoded = wp_arena_alloc(arena, encoded.len + 4);
     size_t len = 0;
@@ -70,7 +74,7 @@ static enum wp_err unwrap_count(struct wp_arena *arena, struct wp_buf *body, con
     }
     wp_buf_clear(body);
     wp_buf_append(body, wp_view_make(decoded, len));
-    return wp_buf_ok(body) ? WP_OK : WP_ERR_TOO_LARGE;
+    return wp_buf_ok(body) ? WP_OK : body->no_memory ? WP_ERR_NO_MEMORY : WP_ERR_TOO_LARGE;
 }
 
 static bool append_members(const struct wp_bedrock_path *path, struct wp_buf *out)
@@ -124,6 +128,7 @@ enum wp_err wp_bedrock_body_unwrap(struct wp_arena *arena, const struct wp_bedro
         err = unwrap_count(arena, body, detail);
     if (err == WP_OK)
         err = append_members(path, &members) ? insert_members(body, wp_buf_view(&members))
+              : members.no_memory            ? WP_ERR_NO_MEMORY
                                              : WP_ERR_TOO_LARGE;
     wp_buf_free(&members);
     return err;
@@ -131,7 +136,9 @@ enum wp_err wp_bedrock_body_unwrap(struct wp_arena *arena, const struct wp_bedro
 
 wp_view wp_bedrock_count_answer(struct wp_arena *arena, wp_view answer)
 {
-    const struct wp_json_val *root = wp_json_parse(arena, answer);
+    const struct wp_json_val *root;
+    if (wp_json_read(arena, answer, &root) == WP_ERR_NO_MEMORY)
+        return (wp_view){NULL, 0};
     uint64_t tokens = wp_json_u64(wp_json_get(root, "input_tokens"), 0);
     return wp_arena_printf(arena, "{\"inputTokens\":%llu}", (unsigned long long)tokens);
 }
@@ -185,7 +192,11 @@ void wp_serve_inference_profiles(struct wp_front *front)
 void wp_serve_inference_profile(struct wp_front *front)
 {
     struct wp_resolved group;
-    wp_view id = decode(front->arena, front->path_rest);
+    wp_view id = WP_VIEW("");
+    if (decode(front->arena, front->path_rest, &id) == WP_ERR_NO_MEMORY) {
+        wp_front_error(front, WP_ERR_NO_MEMORY, (wp_view){NULL, 0}, 1);
+        return;
+    }
     size_t slash = wp_view_rfind_char(id, '/');
     wp_view name = slash == WP_NOT_FOUND ? id : wp_view_skip(id, slash + 1);
     bool known = id.len > 0 && (wp_snapshot_resolve(front->runtime->snapshot, id, &group) ||

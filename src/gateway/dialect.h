@@ -15,15 +15,17 @@ struct wp_bedrock_path {
     enum wp_operation operation;
     bool stream;
 };
-// "ID/invoke", "ID/invoke-with-response-stream", "ID/count-tokens". False: no such path.
-bool wp_bedrock_path_parse(struct wp_arena *arena, wp_view rest, struct wp_bedrock_path *out);
+// "ID/invoke", "ID/invoke-with-response-stream", "ID/count-tokens". WP_ERR_NOT_FOUND: no such path;
+// WP_ERR_NO_MEMORY.
+enum wp_err wp_bedrock_path_parse(struct wp_arena *arena, wp_view rest,
+                                  struct wp_bedrock_path *out) WP_WARN_UNUSED;
 
 // Makes a Messages request of a body in Bedrock's form: model and stream as its first members; a
 // CountTokens body is taken out of its wrapping. WP_ERR_INVALID with a sentence, WP_ERR_NO_MEMORY.
 enum wp_err wp_bedrock_body_unwrap(struct wp_arena *arena, const struct wp_bedrock_path *path,
                                    struct wp_buf *body, const char **detail) WP_WARN_UNUSED;
 
-// {"input_tokens":n} as {"inputTokens":n}; in the arena.
+// {"input_tokens":n} as {"inputTokens":n}; in the arena. ptr NULL: memory is short.
 wp_view wp_bedrock_count_answer(struct wp_arena *arena, wp_view answer);
 
 // Whether the request speaks Bedrock's dialect, by its path.

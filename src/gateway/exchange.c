@@ -123,8 +123,10 @@ static void *begin(struct wp_front *front)
     atomic_fetch_add(&x->gateway->counters.in_flight, 1);
     wp_exchange_set(x, WP_EXCHANGE_BODY);
     front->state = x; // an early answer must find it
-    if (model_path && !wp_bedrock_path_parse(x->arena, front->path_rest, &x->bedrock)) {
-        wp_exchange_fail(x, WP_ERR_NOT_FOUND, (wp_view){NULL, 0}, -1);
+    enum wp_err err =
+        model_path ? wp_bedrock_path_parse(x->arena, front->path_rest, &x->bedrock) : WP_OK;
+    if (err != WP_OK) {
+        wp_exchange_fail(x, err, (wp_view){NULL, 0}, err == WP_ERR_NO_MEMORY ? 1000 : -1);
         return x;
     }
     if (x->dialect == WP_DIALECT_BEDROCK)

@@ -158,6 +158,15 @@ void wp_exchange_plan(struct wp_exchange *x);
 // Ends what is under way without a word to the client (it left, or the exchange is over).
 void wp_exchange_cancel_attempt(struct wp_exchange *x, enum wp_outcome outcome);
 
+// retry.c: what a failed attempt means for the next one.
+enum wp_error_kind wp_exchange_error_kind(const struct wp_upstream_error *error);
+// How many further attempts this group gets after such a failure.
+uint32_t wp_exchange_retries_allowed(const struct wp_exchange *x, enum wp_error_kind kind);
+// False: the process's retry budget is used up.
+bool wp_exchange_may_try_again(struct wp_exchange *x, const struct wp_upstream_error *error);
+// Says so in error->message when credentials were refused and this machine's clock is wrong.
+void wp_exchange_explain_skew(struct wp_exchange *x, struct wp_upstream_error *error);
+
 // relay.c: the client side.
 void wp_exchange_write(void *exchange, wp_view bytes); // wp_answer_write
 void wp_exchange_commit(struct wp_exchange *x);

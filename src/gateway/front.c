@@ -463,7 +463,8 @@ static void simple_body_end(void *state)
     if (!front->head->has_body)
         return;
     if (!wp_buf_ok(&front->body))
-        wp_front_error(front, WP_ERR_TOO_LARGE, (wp_view){NULL, 0}, -1);
+        wp_front_error(front, front->body.no_memory ? WP_ERR_NO_MEMORY : WP_ERR_TOO_LARGE,
+                       (wp_view){NULL, 0}, -1);
     else
         front->route->serve(front);
 }

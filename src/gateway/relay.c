@@ -151,6 +151,11 @@ static void send_json(struct wp_exchange *x)
     wp_view body = wp_buf_view(&x->hold);
     if (x->dialect == WP_DIALECT_BEDROCK && x->operation == WP_OP_COUNT_TOKENS)
         body = wp_bedrock_count_answer(x->arena, body);
+    if (body.ptr == NULL) {
+        x->err = WP_ERR_NO_MEMORY;
+        wp_response_abort(x->front->request);
+        return;
+    }
     wp_response_send(x->front->request, x->upstream_status, &headers, body);
 }
 
@@ -159,6 +164,7 @@ void wp_exchange_complete(struct wp_exchange *x)
     wp_timer_stop(&x->timer);
     wp_timer_stop(&x->ping);
     if (x->answer_options.stream) {
+        wp_exchange_estimate_output(x);
         wp_exchange_commit(x);
         if (!x->ended)
             wp_response_end(x->front->request);

@@ -32,12 +32,12 @@ double wp_exchange_spend(const struct wp_exchange *x, double *saved)
 
 void wp_exchange_estimate_output(struct wp_exchange *x)
 {
-    if (x->answer == NULL || x->answer->phase == WP_ANSWER_COMPLETE)
+    if (x->answer == NULL || x->answer->usage.final || x->operation != WP_OP_MESSAGES)
         return;
     uint64_t sent = wp_tokens_estimate((size_t)x->answer->output_bytes);
-    if (!x->answer->usage.final && x->answer->usage.output < sent)
+    if (x->answer->usage.output < sent)
         x->answer->usage.output = sent;
-    x->estimated = !x->answer->usage.final && x->answer->usage.seen;
+    x->estimated = x->answer->usage.seen;
 }
 
 // Time that the gateway itself took: from the whole request to the first call, less what it waited

@@ -363,6 +363,7 @@ static void send(struct warm *w)
         .first_byte_timeout_ms = TIMEOUT_MS,
         .idle_timeout_ms = TIMEOUT_MS,
         .retry_stale = true,
+        .allow_link_local = w->group.deployments[w->index]->allow_link_local,
     };
     w->begun_ns = wp_now_ns();
     w->begun_ms = wp_wall_ms();
@@ -393,6 +394,7 @@ static void get_credentials(struct warm *w)
     case WP_RENEWAL_PENDING:
         return;
     case WP_RENEWAL_FAILED:
+    case WP_RENEWAL_NO_MEMORY:
         give_back(w, WP_KEPT_PUT_OFF);
         return;
     }

@@ -366,8 +366,9 @@ static void send_request(struct wp_call *call)
     call->timing.connected = wp_loop_now_ns(call->client->loop);
     wp_message_begin(&call->message, call->arena);
     call->message_ready = true;
-    if (wp_conn_write(call->link->conn, &call->head, 1) != WP_OK) {
-        fail_later(call, WP_ERR_RESET, "writing");
+    enum wp_err err = wp_conn_write(call->link->conn, &call->head, 1);
+    if (err != WP_OK) {
+        fail_later(call, err, "writing");
         return;
     }
     wp_conn_write_spans(call->link->conn, call->body, call->body_count);

@@ -19,12 +19,17 @@ static int count_head(struct wp_message *message, size_t len, enum wp_err err)
     return message->head_bytes > message->head_max ? fail(message, err) : 0;
 }
 
+static enum wp_err reason(const struct wp_buf *buf, enum wp_err full)
+{
+    return buf->no_memory ? WP_ERR_NO_MEMORY : full;
+}
+
 static int on_url(llhttp_t *parser, const char *at, size_t len)
 {
     struct wp_message *message = of(parser);
     wp_buf_append(&message->target, wp_view_make(at, len));
     if (!wp_buf_ok(&message->target))
-        return fail(message, WP_ERR_URI_TOO_LONG);
+        return fail(message, reason(&message->target, WP_ERR_URI_TOO_LONG));
     return count_head(message, len, WP_ERR_URI_TOO_LONG);
 }
 
@@ -33,15 +38,16 @@ static int on_field(llhttp_t *parser, const char *at, size_t len)
     struct wp_message *message = of(parser);
     wp_buf_append(&message->name, wp_view_make(at, len));
     return wp_buf_ok(&message->name) ? count_head(message, len, WP_ERR_HEAD_TOO_LARGE)
-                                     : fail(message, WP_ERR_HEAD_TOO_LARGE);
+                                     : fail(message, reason(&message->name, WP_ERR_HEAD_TOO_LARGE));
 }
 
 static int on_value(llhttp_t *parser, const char *at, size_t len)
 {
     struct wp_message *message = of(parser);
     wp_buf_append(&message->value, wp_view_make(at, len));
-    return wp_buf_ok(&message->value) ? count_head(message, len, WP_ERR_HEAD_TOO_LARGE)
-                                      : fail(message, WP_ERR_HEAD_TOO_LARGE);
+    return wp_buf_ok(&message->value)
+               ? count_head(message, len, WP_ERR_HEAD_TOO_LARGE)
+               : fail(message, reason(&message->value, WP_ERR_HEAD_TOO_LARGE));
 }
 
 static int on_value_complete(llhttp_t *parser)

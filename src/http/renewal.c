@@ -16,6 +16,7 @@ struct wp_renewal_wait {
     struct wp_loop *loop;
     void (*done)(void *arg);
     void *arg;
+    struct wp_post post;
     bool cancelled; // touched on the loop's thread only
 };
 
@@ -45,7 +46,7 @@ static enum wp_renewal_state wait_for(struct wp_renewal *renewal,
 {
     struct wp_renewal_wait *waiter = wp_alloc(sizeof(*waiter));
     if (waiter == NULL)
-        return WP_RENEWAL_FAILED;
+        return WP_RENEWAL_NO_MEMORY;
     *waiter = (struct wp_renewal_wait){.next = renewal->waiting,
                                        .loop = request->loop,
                                        .done = request->done,
@@ -59,27 +60,23 @@ enum wp_renewal_state wp_renewal_get(struct wp_renewal *renewal, const struct wp
                                      void *owner, const struct wp_renewal_request *request,
                                      struct wp_renewal_wait **wait, char *error, size_t error_size)
 {
-    enum wp_renewal_state state = WP_RENEWAL_FAILED;
+    enum wp_renewal_state state = WP_RENEWAL_NO_MEMORY;
     int64_t now = wp_wall_ms();
     *wait = NULL;
     pthread_mutex_lock(&renewal->lock);
     bool alive =
         renewal->have && (renewal->expires_ms == 0 || renewal->expires_ms > now + MARGIN_MS);
     if (alive) {
-        if (ops->copy(owner, request->to))
-            state = WP_RENEWAL_READY;
-        else
-            snprintf(error, error_size, "out of memory");
+        state = ops->copy(owner, request->to) ? WP_RENEWAL_READY : WP_RENEWAL_NO_MEMORY;
         if (renewal->expires_ms != 0 && renewal->expires_ms < now + AHEAD_MS &&
             renewal->failed_until_ms <= now)
             (void)ensure_running(renewal, ops, owner, request);
     } else if (renewal->failed_until_ms > now) {
+        state = WP_RENEWAL_FAILED;
         snprintf(error, error_size, "%s", renewal->error);
     } else if (ensure_running(renewal, ops, owner, request)) {
         state = wait_for(renewal, request, wait);
     }
-    if (state == WP_RENEWAL_FAILED && error[0] == '\0')
-        snprintf(error, error_size, "out of memory");
     pthread_mutex_unlock(&renewal->lock);
     return state;
 }
@@ -119,7 +116,7 @@ void wp_renewal_finish(struct wp_renewal *renewal, struct wp_loop *loop,
     while (waiting != NULL) {
         struct wp_renewal_wait *wait = waiting;
         waiting = wait->next;
-        if (wait->loop == loop || wp_loop_post(wait->loop, wake, wait) != WP_OK)
+        if (wait->loop == loop || wp_loop_post_with(wait->loop, &wait->post, wake, wait) != WP_OK)
             wake(wait);
     }
 }

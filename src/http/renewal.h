@@ -7,7 +7,12 @@
 
 #include "http/client.h"
 
-enum wp_renewal_state { WP_RENEWAL_READY, WP_RENEWAL_PENDING, WP_RENEWAL_FAILED };
+enum wp_renewal_state {
+    WP_RENEWAL_READY,
+    WP_RENEWAL_PENDING,
+    WP_RENEWAL_FAILED,
+    WP_RENEWAL_NO_MEMORY, // the gateway's own trouble: nothing is remembered
+};
 
 struct wp_renewal_wait; // one caller that waits for a fetch
 

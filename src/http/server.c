@@ -357,6 +357,8 @@ static enum wp_err read_head(struct client *client, const struct wp_message *mes
     enum wp_err err = check_framing(message, head);
     if (err == WP_OK && !wp_target_parse(request->arena, raw, head))
         err = WP_ERR_INVALID;
+    if (err == WP_OK && head->path.ptr == NULL)
+        err = WP_ERR_NO_MEMORY;
     if (err == WP_OK && wp_view_is(head->path, "*") && !wp_view_is(head->method, "OPTIONS"))
         err = WP_ERR_INVALID;
     wp_view expect = wp_headers_get(&head->headers, "expect");

@@ -63,8 +63,9 @@ bool wp_target_parse(struct wp_arena *arena, wp_view raw, struct wp_request_head
         return false;
     char *decoded = wp_arena_alloc(arena, path.len + 1);
     size_t len = path.len;
+    head->path = (wp_view){NULL, 0};
     if (decoded == NULL)
-        return false;
+        return true;
     memcpy(decoded, path.ptr, path.len);
     if (!model_path && !wp_percent_decode(path, decoded, &len))
         return false;

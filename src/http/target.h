@@ -6,6 +6,7 @@
 #include "http/server.h"
 
 // Fills target, path and query of `head` from the raw request target. False: 400.
+// True, but no path (ptr NULL): memory is short.
 bool wp_target_parse(struct wp_arena *arena, wp_view raw, struct wp_request_head *head);
 // host[:port] without user info, path or control bytes.
 bool wp_host_valid(wp_view host);

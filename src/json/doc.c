@@ -39,22 +39,33 @@ static void alc_free(void *arena, void *old)
     (void)old;
 }
 
-const struct wp_json_val *wp_json_parse(struct wp_arena *arena, wp_view text)
+enum wp_err wp_json_read(struct wp_arena *arena, wp_view text, const struct wp_json_val **out)
 {
-    if (text.len == 0)
-        return NULL;
     // In the arena; large ones on the heap, where what was reserved too much goes back.
     const yyjson_alc in_arena = {alc_malloc, alc_realloc, alc_free, arena};
+    yyjson_read_err problem = {0};
     bool small = text.len <= SMALL;
-    yyjson_doc *document =
-        yyjson_read_opts((char *)(uintptr_t)text.ptr, text.len, 0, small ? &in_arena : NULL, NULL);
+    *out = NULL;
+    if (text.len == 0)
+        return WP_ERR_INVALID_JSON;
+    yyjson_doc *document = yyjson_read_opts((char *)(uintptr_t)text.ptr, text.len, 0,
+                                            small ? &in_arena : NULL, &problem);
     if (document == NULL)
-        return NULL;
+        return problem.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION ? WP_ERR_NO_MEMORY
+                                                                   : WP_ERR_INVALID_JSON;
     if (!small && !wp_arena_on_destroy(arena, free_document, document)) {
         yyjson_doc_free(document);
-        return NULL;
+        return WP_ERR_NO_MEMORY;
     }
-    return wrap(yyjson_doc_get_root(document));
+    *out = wrap(yyjson_doc_get_root(document));
+    return WP_OK;
+}
+
+const struct wp_json_val *wp_json_parse(struct wp_arena *arena, wp_view text)
+{
+    const struct wp_json_val *root;
+    (void)wp_json_read(arena, text, &root);
+    return root;
 }
 
 const struct wp_json_val *wp_json_get(const struct wp_json_val *object, const char *key)

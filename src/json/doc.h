@@ -5,6 +5,7 @@
 #define WP_JSON_DOC_H
 
 #include "base/arena.h"
+#include "base/err.h"
 #include "base/view.h"
 
 struct wp_json_doc;
@@ -13,6 +14,9 @@ struct wp_json_val;
 // Parses a copy of `text`; NULL if it is not valid JSON or memory is short. The document is
 // freed with the arena.
 const struct wp_json_val *wp_json_parse(struct wp_arena *arena, wp_view text);
+
+// The same where the difference matters: WP_ERR_INVALID_JSON or WP_ERR_NO_MEMORY, *out NULL then.
+enum wp_err wp_json_read(struct wp_arena *arena, wp_view text, const struct wp_json_val **out);
 
 const struct wp_json_val *wp_json_get(const struct wp_json_val *object, const char *key);
 // Dotted path of object keys: "usage.cache_creation.ephemeral_1h_input_tokens".

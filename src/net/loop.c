@@ -169,6 +169,17 @@ void wp_deferred_cancel(struct wp_deferred *deferred)
 
 // Calls from other threads -----------------------------------------------------------------------
 
+// Returns the next: what is called may take the caller's memory away.
+static struct wp_post *run_post(struct wp_post *post)
+{
+    struct wp_post *next = post->next;
+    bool callers = post->callers;
+    post->fn(post->arg);
+    if (!callers)
+        wp_free(post);
+    return next;
+}
+
 static void on_async(uv_async_t *handle)
 {
     struct wp_loop *loop = handle->data;
@@ -178,22 +189,14 @@ static void on_async(uv_async_t *handle)
     loop->posts = loop->posts_tail = NULL;
     bool stopping = loop->stopping;
     pthread_mutex_unlock(&loop->lock);
-    while (posts != NULL) {
-        struct wp_post *post = posts;
-        posts = post->next;
-        post->fn(post->arg);
-        wp_free(post);
-    }
+    while (posts != NULL)
+        posts = run_post(posts);
     if (stopping)
         uv_stop(&loop->uv);
 }
 
-enum wp_err wp_loop_post(struct wp_loop *loop, void (*fn)(void *arg), void *arg)
+static enum wp_err enqueue(struct wp_loop *loop, struct wp_post *post)
 {
-    struct wp_post *post = wp_alloc(sizeof(*post));
-    if (post == NULL)
-        return WP_ERR_NO_MEMORY;
-    *post = (struct wp_post){.fn = fn, .arg = arg};
     pthread_mutex_lock(&loop->lock);
     bool closed = loop->closed;
     if (!closed) {
@@ -205,9 +208,26 @@ enum wp_err wp_loop_post(struct wp_loop *loop, void (*fn)(void *arg), void *arg)
         uv_async_send(&loop->async);
     }
     pthread_mutex_unlock(&loop->lock);
-    if (closed)
-        wp_free(post);
     return closed ? WP_ERR_SHUTTING_DOWN : WP_OK;
+}
+
+enum wp_err wp_loop_post(struct wp_loop *loop, void (*fn)(void *arg), void *arg)
+{
+    struct wp_post *post = wp_alloc(sizeof(*post));
+    if (post == NULL)
+        return WP_ERR_NO_MEMORY;
+    *post = (struct wp_post){.fn = fn, .arg = arg};
+    enum wp_err err = enqueue(loop, post);
+    if (err != WP_OK)
+        wp_free(post);
+    return err;
+}
+
+enum wp_err wp_loop_post_with(struct wp_loop *loop, struct wp_post *post, void (*fn)(void *arg),
+                              void *arg)
+{
+    *post = (struct wp_post){.fn = fn, .arg = arg, .callers = true};
+    return enqueue(loop, post);
 }
 
 void wp_loop_stop(struct wp_loop *loop)
@@ -266,12 +286,8 @@ void wp_loop_destroy(struct wp_loop *loop)
     struct wp_post *posts = loop->posts;
     loop->posts = loop->posts_tail = NULL;
     pthread_mutex_unlock(&loop->lock);
-    while (posts != NULL) { // what was promised is done, on this thread
-        struct wp_post *post = posts;
-        posts = post->next;
-        post->fn(post->arg);
-        wp_free(post);
-    }
+    while (posts != NULL) // what was promised is done, on this thread
+        posts = run_post(posts);
     run_deferred(loop);
     uv_walk(&loop->uv, close_handle, NULL);
     while (uv_run(&loop->uv, UV_RUN_DEFAULT) != 0)

@@ -26,6 +26,16 @@ struct wp_chunk_pool *wp_loop_chunks(struct wp_loop *loop);
 // Calls fn(arg) on the loop's thread, in order of posting. Any thread. WP_ERR_NO_MEMORY, or
 // WP_ERR_SHUTTING_DOWN once the loop is being destroyed (fn is not called then).
 enum wp_err wp_loop_post(struct wp_loop *loop, void (*fn)(void *arg), void *arg) WP_WARN_UNUSED;
+// The same with memory of the caller's, which lives until fn is called: it cannot fail for want of
+// memory.
+struct wp_post {
+    struct wp_post *next;
+    void (*fn)(void *arg);
+    void *arg;
+    bool callers; // the memory; false: the loop frees it
+};
+enum wp_err wp_loop_post_with(struct wp_loop *loop, struct wp_post *post, void (*fn)(void *arg),
+                              void *arg) WP_WARN_UNUSED;
 // Calls fn(arg) at the end of this turn: where objects destroy themselves safely.
 // The node must stay valid until then; deferring it twice calls it once.
 struct wp_deferred {

@@ -9,12 +9,6 @@
 
 enum { WP_READ_BUFFER = 64 * 1024 };
 
-struct wp_post {
-    struct wp_post *next;
-    void (*fn)(void *arg);
-    void *arg;
-};
-
 struct wp_loop {
     uint32_t magic;
     uv_loop_t uv;

@@ -109,8 +109,11 @@ wp_view wp_answer_event_type(wp_view data)
 
 static void apply_usage(struct wp_answer_core *core, wp_view usage)
 {
-    if (usage.len > 0)
-        wp_usage_apply(&core->answer.usage, wp_json_parse(core->source.arena, usage));
+    if (usage.len == 0)
+        return;
+    const struct wp_json_val *counts = wp_json_parse(core->source.arena, usage);
+    core->usage_lost |= counts == NULL;
+    wp_usage_apply(&core->answer.usage, counts);
 }
 
 static wp_view keep_string(struct wp_answer_core *core, wp_view value)
@@ -135,6 +138,10 @@ static void on_message_start(struct wp_answer_core *core, wp_view name, wp_view 
     answer->message_id = keep_string(core, member(message, "id"));
     answer->upstream_model = keep_string(core, model);
     apply_usage(core, member(message, "usage"));
+    if (core->usage_lost) { // nothing has been sent: better another attempt than an unbilled answer
+        wp_answer_fail(core, WP_ERR_NO_MEMORY, "no memory for the usage");
+        return;
+    }
     release_held(core);
     if (answer->phase == WP_ANSWER_EMPTY)
         answer->phase = WP_ANSWER_STARTED;
@@ -152,7 +159,7 @@ static void on_message_delta(struct wp_answer_core *core, wp_view data)
     if (reason.len == 0)
         return;
     answer->stop_reason = reason;
-    answer->usage.final = answer->usage.seen;
+    answer->usage.final = answer->usage.seen && !core->usage_lost;
 }
 
 // {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"…"}}: what lies
@@ -245,7 +252,7 @@ void wp_answer_event(struct wp_answer_core *core, wp_view name, wp_view data, wp
         break;
     case KIND_MESSAGE_STOP:
         release_held(core);
-        core->answer.usage.final = core->answer.usage.seen;
+        core->answer.usage.final = core->answer.usage.seen && !core->usage_lost;
         core->answer.phase = WP_ANSWER_COMPLETE;
         break;
     case KIND_ERROR:

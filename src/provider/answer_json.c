@@ -62,16 +62,22 @@ static wp_view keep_string(struct wp_answer_core *core, wp_view value)
     return text.ptr == NULL ? text : wp_arena_copy(core->source.arena, text);
 }
 
-static void settle(struct wp_answer_core *core, const struct members *members)
+// False: memory is short.
+static bool settle(struct wp_answer_core *core, const struct members *members)
 {
     struct wp_answer *answer = &core->answer;
     answer->message_id = keep_string(core, members->id);
     answer->upstream_model = keep_string(core, members->model);
     answer->stop_reason = keep_string(core, members->stop_reason);
     answer->output_bytes = members->content.len;
-    if (members->usage.len > 0)
-        wp_usage_apply(&answer->usage, wp_json_parse(core->source.arena, members->usage));
+    if (members->usage.len > 0) {
+        const struct wp_json_val *usage = wp_json_parse(core->source.arena, members->usage);
+        if (usage == NULL)
+            return false;
+        wp_usage_apply(&answer->usage, usage);
+    }
     answer->usage.final = answer->usage.seen;
+    return true;
 }
 
 static void put(struct wp_answer_core *core, wp_view bytes)
@@ -112,7 +118,10 @@ static void finish(struct wp_answer_core *core)
         wp_answer_fail_envelope(core, json);
         return;
     }
-    settle(core, &members);
+    if (!settle(core, &members)) {
+        wp_answer_fail(core, WP_ERR_NO_MEMORY, "no memory for the usage");
+        return;
+    }
     if (members.type.len == 0 && members.input_tokens.len > 0)
         put_count(core, members.input_tokens);
     else

@@ -1,0 +1,245 @@
+// Fails the n-th allocation of the gateway's worker, for every n, over each kind of request: the
+// client gets the answer, a 503 or a closed connection; there is one row or a counted loss; what
+// the request held is gone; the next request is served. Needs a build with WP_ALLOC_FAULTS, and
+// AddressSanitizer to see leaks.
+#include "tests/support/gateway.h"
+
+enum { MOST = 20000 };
+
+#define KEY "x-api-key: " TEST_MASTER_KEY "\r\n"
+#define CACHED                                                                 \
+    "\"system\":[{\"type\":\"text\",\"text\":\"Be brief.\",\"cache_control\":" \
+    "{\"type\":\"ephemeral\"}}],"
+#define MESSAGES "\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]"
+#define BODY(model, stream) \
+    "{\"model\":\"" model "\",\"max_tokens\":50,\"stream\":" stream "," CACHED MESSAGES "}"
+
+struct path {
+    const char *name, *method, *target, *headers, *body;
+    const char *fault; // armed at the simulated provider before each request; NULL: none
+    int status;        // of the answer when nothing fails
+    bool model;        // a request to a model: it leaves a row
+    bool tokens;       // that counts tokens
+};
+
+static const struct path PATHS[] = {
+    {"Bedrock, stream", "POST", "/v1/messages", KEY, BODY("bedrock", "true"), NULL, 200, true,
+     true},
+    {"Bedrock, whole", "POST", "/v1/messages", KEY, BODY("bedrock", "false"), NULL, 200, true,
+     true},
+    {"Anthropic, stream", "POST", "/v1/messages", KEY, BODY("anthropic", "true"), NULL, 200, true,
+     true},
+    {"Anthropic, whole", "POST", "/v1/messages", KEY, BODY("anthropic", "false"), NULL, 200, true,
+     true},
+    {"retry after 500", "POST", "/v1/messages", KEY, BODY("ordered", "true"),
+     "{\"account\":\"account-1\",\"kind\":\"status\",\"status\":500}", 200, true, true},
+    {"retry after a reset", "POST", "/v1/messages", KEY, BODY("ordered", "false"),
+     "{\"account\":\"account-1\",\"kind\":\"reset\"}", 200, true, true},
+    {"refused by the upstream", "POST", "/v1/messages", KEY, BODY("bedrock", "true"),
+     "{\"account\":\"*\",\"kind\":\"status\",\"status\":400}", 400, true, false},
+    {"exception inside the stream", "POST", "/v1/messages", KEY, BODY("bedrock", "true"),
+     "{\"account\":\"*\",\"kind\":\"exception\",\"after_events\":3}", 200, true, false},
+    {"Bedrock's dialect, stream", "POST", "/model/bedrock/invoke-with-response-stream", KEY,
+     "{\"anthropic_version\":\"bedrock-2023-05-31\",\"max_tokens\":50," CACHED MESSAGES "}", NULL,
+     200, true, true},
+    {"Bedrock's dialect, whole", "POST", "/model/bedrock/invoke", KEY,
+     "{\"anthropic_version\":\"bedrock-2023-05-31\",\"max_tokens\":50," CACHED MESSAGES "}", NULL,
+     200, true, true},
+    {"Bedrock's dialect, count", "POST", "/model/bedrock/count-tokens", KEY,
+     "{\"input\":{\"invokeModel\":{\"body\":\"eyJtYXhfdG9rZW5zIjo1LCJtZXNzYWdlcyI6W3sicm9sZSI6InVz"
+     "ZXIiLCJjb250ZW50IjoiaGVsbG8ifV19\"}}}",
+     NULL, 200, true, false},
+    {"count_tokens", "POST", "/v1/messages/count_tokens", KEY,
+     "{\"model\":\"anthropic\"," MESSAGES "}", NULL, 200, true, false},
+    {"bad JSON", "POST", "/v1/messages", KEY, "{\"model\":\"bedrock\",", NULL, 400, true, false},
+    {"unknown model", "POST", "/v1/messages", KEY, BODY("nothing", "true"), NULL, 404, true, false},
+    {"wrong key", "POST", "/v1/messages", "x-api-key: wrong\r\n", BODY("bedrock", "true"), NULL,
+     401, true, false},
+    {"inference profile", "GET", "/inference-profiles/bedrock", KEY, "", NULL, 200, false, false},
+    {"models", "GET", "/v1/models", KEY, "", NULL, 200, false, false},
+    {"metrics", "GET", "/metrics", KEY, "", NULL, 200, false, false},
+    {"model info", "GET", "/model/info", KEY, "", NULL, 200, false, false},
+    {"request logs", "GET", "/spend/logs/ui?page_size=5", KEY, "", NULL, 200, false, false},
+    {"sign-in", "POST", "/ui/api/session", "", "{\"key\":\"" TEST_MASTER_KEY "\"}", NULL, 204,
+     false, false},
+};
+
+static const char SETTINGS[] = "router_settings:\n"
+                               "  disable_cooldowns: true\n"
+                               "  retry_budget: 100\n"
+                               "  optional_pre_call_checks: [\"prompt_caching\"]\n"
+                               "general_settings:\n"
+                               "  master_key: " TEST_MASTER_KEY "\n"
+                               "  failed_keys_per_minute: 0\n";
+
+static struct test_gateway gateway;
+static struct test_answer answer;
+
+static void count_here(void *arg)
+{
+    (void)arg;
+    wp_alloc_count_only_here();
+}
+
+static void arm(const char *fault)
+{
+    test_ask(gateway.sim_port, "POST", "/_sim/faults", "", "{\"clear\":true}", &answer);
+    assert_int_equal(answer.status, 200);
+    if (fault == NULL)
+        return;
+    test_ask(gateway.sim_port, "POST", "/_sim/faults", "", fault, &answer);
+    assert_int_equal(answer.status, 200);
+}
+
+struct counts {
+    size_t connections, requests;
+};
+
+static void read_counts(void *arg)
+{
+    struct counts *counts = arg;
+    wp_server_counts(gateway.worker.server, &counts->connections, &counts->requests);
+}
+
+// Everything that the request held has been let go.
+static void wait_until_idle(const char *name, uint64_t n)
+{
+    struct counts counts = {1, 1};
+    for (int i = 0; i < 5000; i++) {
+        test_on_loop(gateway.worker.loop, read_counts, &counts);
+        if (counts.requests == 0 && atomic_load(&gateway.gateway->counters.in_flight) == 0)
+            return;
+        usleep(1000);
+    }
+    fail_msg("%s, allocation %llu: a request lives on", name, (unsigned long long)n);
+}
+
+struct found {
+    size_t rows;
+    int http_status;
+    unsigned long prompt_tokens, completion_tokens;
+};
+
+static unsigned long number_behind(const char *text, const char *key)
+{
+    const char *at = strstr(text, key);
+    return at == NULL ? 0 : strtoul(at + strlen(key), NULL, 10);
+}
+
+static void find_rows(const char *agent, struct found *found)
+{
+    struct wp_buf out = wp_buf_make(1024 * 1024);
+    const struct wp_log_filter filter = {.search = wp_view_of(agent), .page = 1, .page_size = 10};
+    assert_ok(wp_ledger_query_logs(gateway.ledger, &filter, &out));
+    wp_buf_append_char(&out, '\0');
+    *found = (struct found){
+        .rows = number_behind(out.ptr, "\"total\":"),
+        .http_status = (int)number_behind(out.ptr, "\"http_status\":"),
+        .prompt_tokens = number_behind(out.ptr, "\"prompt_tokens\":"),
+        .completion_tokens = number_behind(out.ptr, "\"completion_tokens\":"),
+    };
+    wp_buf_free(&out);
+}
+
+// One row, whole and in agreement with what the client saw; or a loss that was counted.
+static void check_row(const struct path *path, uint64_t n, const char *agent, int status,
+                      uint64_t dropped_before)
+{
+    struct wp_ledger_stats stats;
+    struct found found;
+    wp_ledger_flush(gateway.ledger);
+    wp_ledger_stats(gateway.ledger, &stats);
+    find_rows(agent, &found);
+    bool lost = stats.dropped > dropped_before;
+    bool billed = path->tokens && status == 200;
+    assert_int_equal(stats.submitted, stats.written + stats.dropped + stats.queued);
+    if (found.rows > 1 || (found.rows == 0 && !lost && status != 0 && status != 503))
+        fail_msg("%s, allocation %llu: %zu rows after %d", path->name, (unsigned long long)n,
+                 found.rows, status);
+    if (found.rows == 1 && status != 0 && found.http_status != status)
+        fail_msg("%s, allocation %llu: the row says %d, the client saw %d", path->name,
+                 (unsigned long long)n, found.http_status, status);
+    if (found.rows == 1 && billed && (found.prompt_tokens == 0 || found.completion_tokens == 0))
+        fail_msg("%s, allocation %llu: a row with %lu + %lu tokens", path->name,
+                 (unsigned long long)n, found.prompt_tokens, found.completion_tokens);
+}
+
+static void check_next(const struct path *path, uint64_t n)
+{
+    arm(NULL);
+    test_ask(gateway.port, "POST", "/v1/messages", KEY, BODY("bedrock", "false"), &answer);
+    if (answer.status != 200 || !answer.whole)
+        fail_msg("%s, allocation %llu: the next request got %d\n%s", path->name,
+                 (unsigned long long)n, answer.status, answer.text);
+}
+
+struct tally {
+    uint64_t sites, served, unavailable, closed;
+};
+
+// False: there is no n-th allocation.
+static bool one(const struct path *path, uint64_t n, struct tally *tally)
+{
+    char headers[256], agent[48];
+    struct wp_ledger_stats before;
+    static uint64_t number;
+    snprintf(agent, sizeof(agent), "sweep-%06llu", (unsigned long long)++number);
+    snprintf(headers, sizeof(headers), "%sUser-Agent: %s\r\n", path->headers, agent);
+    arm(path->fault);
+    wp_ledger_stats(gateway.ledger, &before);
+    uint64_t made = wp_alloc_count();
+    wp_alloc_fail_after(n);
+    test_ask(gateway.port, path->method, path->target, headers, path->body, &answer);
+    wait_until_idle(path->name, n);
+    bool fired = wp_alloc_count() - made >= n;
+    wp_alloc_fail_after(0);
+    int status = answer.status;
+    if (status == path->status && answer.whole)
+        tally->served++;
+    else if (status == 503 && answer.whole)
+        tally->unavailable++;
+    else if (status == 0 || !answer.whole)
+        tally->closed++;
+    else
+        fail_msg("%s, allocation %llu: %.900s", path->name, (unsigned long long)n, answer.text);
+    if (!fired)
+        assert_true(status == path->status && answer.whole);
+    if (path->model)
+        check_row(path, n, agent, status, before.dropped);
+    check_next(path, n);
+    wait_until_idle(path->name, n);
+    return fired;
+}
+
+static void sweep(void **state)
+{
+    (void)state;
+    struct tally sum = {0};
+    for (size_t i = 0; i < WP_COUNT_OF(PATHS); i++) {
+        struct tally tally = {0};
+        bool more = true;
+        for (uint64_t n = 1; n <= MOST && more; n++, tally.sites++)
+            more = one(&PATHS[i], n, &tally);
+        assert_false(more);
+#ifdef WP_ALLOC_FAULTS
+        assert_true(tally.sites > 2);
+#endif
+        print_message("%-28s %5llu allocations: answered %llu, 503 %llu, closed %llu\n",
+                      PATHS[i].name, (unsigned long long)tally.sites - 1,
+                      (unsigned long long)tally.served, (unsigned long long)tally.unavailable,
+                      (unsigned long long)tally.closed);
+        sum.sites += tally.sites - 1;
+    }
+    print_message("# measured: %llu allocations failed in turn over %zu kinds of request\n",
+                  (unsigned long long)sum.sites, WP_COUNT_OF(PATHS));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(sweep)};
+    test_gateway_start(&gateway, SETTINGS);
+    test_on_loop(gateway.worker.loop, count_here, NULL);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    test_gateway_stop(&gateway);
+    return failed;
+}
