@@ -247,6 +247,8 @@ static bool message_head(void *arg, struct wp_message *message)
 {
     struct wp_call *call = arg;
     int status = message->parser.status_code;
+    if (status == 101) // nothing was asked to be switched
+        message->err = WP_ERR_PROTOCOL;
     if (status / 100 == 1)
         return true;
     call->answered = true;

@@ -33,6 +33,12 @@ static int on_url(llhttp_t *parser, const char *at, size_t len)
     return count_head(message, len, WP_ERR_URI_TOO_LONG);
 }
 
+static int on_status(llhttp_t *parser, const char *at, size_t len)
+{
+    (void)at;
+    return count_head(of(parser), len, WP_ERR_HEAD_TOO_LARGE);
+}
+
 static int on_field(llhttp_t *parser, const char *at, size_t len)
 {
     struct wp_message *message = of(parser);
@@ -118,6 +124,7 @@ static int on_complete(llhttp_t *parser)
 
 static const llhttp_settings_t SETTINGS = {
     .on_url = on_url,
+    .on_status = on_status,
     .on_header_field = on_field,
     .on_header_value = on_value,
     .on_header_value_complete = on_value_complete,

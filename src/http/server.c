@@ -446,9 +446,9 @@ static void on_complete(void *arg)
 {
     struct client *client = arg;
     struct wp_server_request *request = client->request;
-    wp_timer_stop(&client->timer);
     if (request == NULL)
-        return;
+        return; // answered already: the timer is the kept connection's
+    wp_timer_stop(&client->timer);
     request->body_done = true;
     if (client->phase == READ_BODY)
         client->phase = RESPOND;

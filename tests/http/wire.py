@@ -29,6 +29,8 @@ class Wire:
         self.socket.settimeout(20)
         self.socket.connect(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.poll = select.poll()  # select() knows no descriptors beyond 1023
+        self.poll.register(self.socket, select.POLLIN)
         self.buffer = b""
         self.closed = False
         self.reset = False
@@ -52,8 +54,8 @@ class Wire:
         if self.closed:
             return False
         while True:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([self.socket], [], [], left)[0]:
+            left = max(0, deadline - time.monotonic())
+            if not self.poll.poll(left * 1000):
                 return False
             try:
                 data = self.socket.recv(65536)

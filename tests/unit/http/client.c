@@ -246,6 +246,8 @@ static void test_broken_answers(void **state)
         WP_ERR_INCOMPLETE);
     check_error(STEP("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", .close = true),
                 WP_ERR_PROTOCOL);
+    check_error(STEP("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", .hold = true),
+                WP_ERR_PROTOCOL);
     check_error(STEP("SSH-2.0-OpenSSH\r\n\r\n", .close = true), WP_ERR_PROTOCOL);
     check_error(
         STEP("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", .close = true),

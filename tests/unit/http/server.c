@@ -246,6 +246,26 @@ static void test_slow_head(void **state)
     bench_stop(&own);
 }
 
+// A kept connection ends when nothing more is asked, also behind an answer given at once.
+static void test_idle_connection(void **state)
+{
+    (void)state;
+    struct bench_server own;
+    struct wp_server_limits limits;
+    char out[4096];
+    wp_server_limits_default(&limits);
+    limits.idle_timeout_ms = 150;
+    bench_start(&own, &limits);
+    for (int i = 0; i < 2; i++) {
+        int fd = dial(own.port);
+        say(fd, wp_view_of(i == 0 ? get : post));
+        hear(fd, out, sizeof(out), i == 0 ? "GET /a b?q=1 0 " : "hello");
+        assert_true(has_ended(fd));
+        close(fd);
+    }
+    bench_stop(&own);
+}
+
 // Never silent for long, but too slow all the same.
 static void test_slow_body(void **state)
 {
@@ -326,6 +346,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reset_behind_a_request, set_up, tear_down),
         cmocka_unit_test(test_slow_head),
+        cmocka_unit_test(test_idle_connection),
         cmocka_unit_test(test_slow_body),
         cmocka_unit_test(test_left_alone),
     };
