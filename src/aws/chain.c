@@ -33,6 +33,14 @@ static void push_role(struct wp_aws_fetch *fetch, wp_view arn, wp_view session, 
              WP_VIEW_ARG(web_token_file));
 }
 
+static bool has_role(const struct wp_aws_fetch *fetch, wp_view arn)
+{
+    for (size_t i = 0; i < fetch->role_count; i++)
+        if (wp_view_is(arn, fetch->roles[i].arn))
+            return true;
+    return false;
+}
+
 static bool from_environment(struct wp_aws_fetch *fetch)
 {
     const char *id = getenv("AWS_ACCESS_KEY_ID"), *secret = getenv("AWS_SECRET_ACCESS_KEY");
@@ -73,13 +81,19 @@ static void from_role_profile(struct wp_aws_fetch *fetch, const struct wp_ini *c
     wp_view source = wp_ini_get(config, section, "source_profile");
     wp_view kind = wp_ini_get(config, section, "credential_source");
     wp_view token_file = wp_ini_get(config, section, "web_identity_token_file");
+    wp_view role = wp_ini_get(config, section, "role_arn");
     if (wp_ini_get(config, section, "mfa_serial").len > 0)
         wp_aws_fail(
             fetch, "profile %.*s asks for MFA, which a service cannot enter; use a role without it",
             WP_VIEW_ARG(profile));
-    push_role(fetch, wp_ini_get(config, section, "role_arn"),
-              wp_ini_get(config, section, "role_session_name"),
-              wp_ini_get(config, section, "external_id"), token_file);
+    // at depth 0 it is the role that the deployment names too: assumed once
+    if (depth > 0 && has_role(fetch, role)) {
+        wp_aws_fail(fetch, "source_profile goes in a circle at profile %.*s", WP_VIEW_ARG(profile));
+        return;
+    }
+    if (!has_role(fetch, role))
+        push_role(fetch, role, wp_ini_get(config, section, "role_session_name"),
+                  wp_ini_get(config, section, "external_id"), token_file);
     if (token_file.len > 0)
         return;
     if (source.len > 0)
@@ -109,8 +123,6 @@ static void from_profile(struct wp_aws_fetch *fetch, const struct wp_ini *config
     if (!wp_ini_has_section(config, section) && !wp_ini_has_section(credentials, profile))
         wp_aws_fail(fetch, "the AWS files have no profile %.*s; see: aws configure --profile %.*s",
                     WP_VIEW_ARG(profile), WP_VIEW_ARG(profile));
-    else if (depth > WP_AWS_ROLES_MAX)
-        wp_aws_fail(fetch, "source_profile goes in a circle at profile %.*s", WP_VIEW_ARG(profile));
     // a source profile with static keys is used as such even if it has role_arn
     else if (wp_ini_get(config, section, "role_arn").len > 0 && !(depth > 0 && id.len > 0))
         from_role_profile(fetch, config, credentials, section, profile, depth);

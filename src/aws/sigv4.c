@@ -60,14 +60,22 @@ static void append_value(struct wp_buf *out, wp_view value)
             wp_buf_append_char(out, value.ptr[i]);
 }
 
-// Parameters sorted by name, then value; they are sent encoded, "=" is added where it is missing.
+// By name, then value ("a=2" before "a-b=1").
+static int compare_pairs(wp_view a, wp_view b)
+{
+    size_t a_name = wp_view_find_char(a, '='), b_name = wp_view_find_char(b, '=');
+    int order = compare(wp_view_sub(a, 0, a_name), wp_view_sub(b, 0, b_name));
+    return order != 0 ? order : compare(a, b);
+}
+
+// Parameters are sent encoded; "=" is added where it is missing.
 static void append_query(struct wp_buf *out, wp_view query)
 {
     wp_view pairs[64], rest = query, pair;
     size_t count = 0;
     while (rest.len > 0 && count < 64 && wp_view_next_token(&rest, '&', &pair)) {
         size_t at = count++;
-        while (at > 0 && compare(pairs[at - 1], pair) > 0) {
+        while (at > 0 && compare_pairs(pairs[at - 1], pair) > 0) {
             pairs[at] = pairs[at - 1];
             at--;
         }
