@@ -1,0 +1,330 @@
+// Who goes first, and why.
+#include "tests/unit/route/support.h"
+
+static void warm_conversations_stay_where_their_entries_are(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct wp_plan plan;
+    struct rig_talk talk = {.name = "a", .head = 20000, .turn = 4000, .turns = 1};
+    rig_open(&rig, 8);
+    rig_start(&rig);
+    uint32_t home = rig_serve(&rig, rig_prompt(&rig, &talk), "session-a", UINT32_MAX);
+    for (talk.turns = 3; talk.turns < 20; talk.turns += 2) {
+        rig.now_ns += 20 * RIG_S;
+        struct wp_prompt *prompt = rig_prompt(&rig, &talk);
+        assert_int_equal(rig_choose(&rig, prompt, "another-session", &plan), home);
+        assert_int_equal(plan.candidates[0].reason, WP_REASON_CACHE);
+        assert_true(plan.candidates[0].predicted_read > plan.candidates[0].predicted_write);
+        for (size_t i = 1; i < plan.count; i++) {
+            assert_int_equal(plan.candidates[i].predicted_read, 0);
+            assert_true(plan.candidates[i].expected_cost > plan.candidates[0].expected_cost);
+        }
+        assert_int_equal(rig_serve(&rig, prompt, "session-a", UINT32_MAX), home);
+    }
+    rig_close(&rig);
+}
+
+static void replicas_agree_on_cold_prompts(void **state)
+{
+    (void)state;
+    struct rig one, two;
+    struct wp_plan plan;
+    uint32_t used[8] = {0};
+    rig_open(&one, 8);
+    rig_open(&two, 8);
+    // The other gateway lists them the other way round and has another seed for its hashes.
+    wp_router_set_seed(two.router, WP_VIEW("another seed, of thirty-two bytes"));
+    for (uint32_t i = 0; i < 8; i++)
+        two.list[i] = &two.deployments[7 - i];
+    rig_start(&one);
+    rig_start(&two);
+    for (uint32_t i = 0; i < 200; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "conversation-%u", i);
+        struct rig_talk talk = {.name = name, .head = 8000, .turn = 100, .turns = 1};
+        uint32_t first = rig_choose(&one, rig_prompt(&one, &talk), name, &plan);
+        assert_int_equal(rig_choose(&two, rig_prompt(&two, &talk), name, &plan), first);
+        used[first]++;
+    }
+    for (uint32_t i = 0; i < 8; i++)
+        assert_in_range(used[i], 10, 45);
+    rig_close(&one);
+    rig_close(&two);
+}
+
+static void cold_prompts_go_by_weight(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct wp_plan plan;
+    uint32_t used[3] = {0};
+    rig_open(&rig, 3);
+    rig.deployments[0].weight = 6;
+    rig.deployments[1].weight = 3;
+    rig.deployments[2].weight = 1;
+    rig_start(&rig);
+    for (uint32_t i = 0; i < 1000; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "weighted-%u", i);
+        struct rig_talk talk = {.name = name, .head = 8000, .turn = 100, .turns = 1};
+        used[rig_choose(&rig, rig_prompt(&rig, &talk), name, &plan)]++;
+        wp_arena_destroy(rig.arena);
+        rig.arena = wp_arena_create(0);
+    }
+    assert_in_range(used[0], 550, 650);
+    assert_in_range(used[1], 250, 350);
+    assert_in_range(used[2], 60, 140);
+    rig_close(&rig);
+}
+
+// No ping-pong: a conversation whose entries have lapsed goes home, and equal prices do not move
+// it.
+static void lapsed_conversations_go_home(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct wp_plan plan;
+    struct rig_talk talk = {.name = "home", .head = 20000, .turn = 4000, .turns = 3};
+    rig_open(&rig, 8);
+    rig_start(&rig);
+    uint32_t away = 0;
+    struct wp_prompt *prompt = rig_prompt(&rig, &talk);
+    // Forced somewhere that rendezvous would not choose.
+    while (rig_choose(&rig, prompt, "s", &plan) == away)
+        away++;
+    rig_serve(&rig, prompt, "s", away);
+    rig.now_ns += 400 * RIG_S;
+    talk.turns = 5;
+    assert_int_equal(rig_choose(&rig, rig_prompt(&rig, &talk), "s", &plan), away);
+    rig_close(&rig);
+}
+
+static uint32_t count_on(struct rig *rig, const char *prefix, uint32_t count, uint32_t deployment)
+{
+    uint32_t there = 0;
+    struct wp_plan plan;
+    for (uint32_t i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "%s-%u", prefix, i);
+        struct rig_talk fresh = {.name = name, .head = 8000, .turn = 100, .turns = 1};
+        there += rig_choose(rig, rig_prompt(rig, &fresh), name, &plan) == deployment;
+    }
+    return there;
+}
+
+// Which conversation moves when a deployment fills up: the one that loses least by it.
+static void the_cheapest_victim_moves_first(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct wp_plan plan;
+    struct rig_talk warm = {.name = "warm", .head = 160000, .turn = 4000, .turns = 3};
+    struct rig_talk filler = {.name = "filler", .head = 280000, .turn = 100, .turns = 1};
+    struct rig_talk last = {.name = "last", .head = 110000, .turn = 100, .turns = 1};
+    rig_open(&rig, 2);
+    rig.deployments[0].itpm = rig.deployments[1].itpm = 150000;
+    rig_start(&rig);
+    uint32_t home = rig_serve(&rig, rig_prompt(&rig, &warm), "warm", UINT32_MAX);
+    uint32_t before = count_on(&rig, "before", 100, home);
+    assert_true(before > 30);
+    rig.now_ns += RIG_S;
+    // A quarter of the minute's tokens are left: new conversations come more rarely, the warm one
+    // stays.
+    rig_serve(&rig, rig_prompt(&rig, &filler), "f", home);
+    warm.turns = 5;
+    assert_int_equal(rig_choose(&rig, rig_prompt(&rig, &warm), "warm", &plan), home);
+    assert_true(plan.candidates[0].headroom < 0.3);
+    uint32_t fewer = count_on(&rig, "fewer", 100, home);
+    assert_true(fewer < before - 5);
+    // Nearly nothing is left: none come, and it still stays.
+    rig_serve(&rig, rig_prompt(&rig, &last), "l", home);
+    assert_int_equal(count_on(&rig, "none", 100, home), 0);
+    assert_int_equal(rig_choose(&rig, rig_prompt(&rig, &warm), "warm", &plan), home);
+    // And a minute later there is room again: nobody is kept away for ever.
+    rig.now_ns += 61 * RIG_S;
+    assert_true(count_on(&rig, "again", 100, home) > 30);
+    rig_close(&rig);
+}
+
+// A short warm prefix is given up for headroom where a long one is not.
+static void short_prefixes_move_before_long_ones(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct wp_plan plan;
+    struct rig_talk longer = {.name = "long", .head = 200000, .turn = 1000, .turns = 3},
+                    shorter = {.name = "short", .head = 6000, .turn = 200000, .turns = 3};
+    rig_open(&rig, 2);
+    rig.deployments[0].itpm = rig.deployments[1].itpm = 400000;
+    rig_start(&rig);
+    uint32_t home = rig_serve(&rig, rig_prompt(&rig, &longer), "l", UINT32_MAX);
+    struct rig_talk head = {.name = "short", .head = 6000, .turn = 100, .turns = 1};
+    rig_serve(&rig, rig_prompt(&rig, &head), "s", home);
+    struct rig_talk filler = {.name = "fill", .head = 240000, .turn = 240000, .turns = 4};
+    rig_serve(&rig, rig_prompt(&rig, &filler), "f", home);
+    longer.turns = 5;
+    assert_int_equal(rig_choose(&rig, rig_prompt(&rig, &longer), "l", &plan), home);
+    // This one would write 150,000 tokens wherever it goes.
+    assert_int_equal(rig_choose(&rig, rig_prompt(&rig, &shorter), "s", &plan), 1 - home);
+    rig_close(&rig);
+}
+
+// Thinking is bound to the account: inside a tool loop a conversation does not leave while its home
+// can serve it, however warm another cache is.
+static void thinking_in_a_tool_loop_stays(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct wp_plan plan;
+    struct rig_talk talk = {
+        .name = "bound", .head = 60000, .turn = 4000, .turns = 3, .thinking = true, .tools = true};
+    rig_open(&rig, 4);
+    rig_start(&rig);
+    struct wp_prompt *prompt = rig_prompt(&rig, &talk);
+    uint32_t home = rig_serve(&rig, prompt, "bound", UINT32_MAX);
+    rig.now_ns += 400 * RIG_S; // its entries have lapsed
+    uint32_t elsewhere = (home + 1) % 4;
+    struct rig_talk same_head = {.name = "bound", .head = 60000, .turn = 50, .turns = 1};
+    rig_serve(&rig, rig_prompt(&rig, &same_head), "x", elsewhere);
+    talk.turns = 5;
+    // The conversation's pin names its first message; `same_head` is another conversation.
+    assert_int_equal(rig_choose(&rig, rig_prompt(&rig, &talk), "bound", &plan), home);
+    // When the home cools down it does move.
+    rig_fail(&rig, home,
+             &(struct wp_outcome_detail){.outcome = WP_OUTCOME_FAILED,
+                                         .kind = WP_KIND_RATE_LIMIT,
+                                         .status = 429,
+                                         .retry_after_ms = 30000});
+    assert_int_not_equal(rig_choose(&rig, rig_prompt(&rig, &talk), "bound", &plan), home);
+    rig_close(&rig);
+}
+
+static void order_blocked_tried_and_context(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct wp_plan plan;
+    struct rig_talk talk = {.name = "ordered", .head = 8000, .turn = 100, .turns = 1};
+    rig_open(&rig, 4);
+    rig.deployments[0].order = 2;
+    rig.deployments[1].order = 1;
+    rig.deployments[2].order = 1;
+    rig.deployments[2].blocked = true;
+    rig.deployments[3].order = 1;
+    rig.deployments[3].max_input_tokens = 500;
+    rig.snapshot.router.enable_pre_call_checks = true;
+    rig_start(&rig);
+    assert_int_equal(rig_choose(&rig, rig_prompt(&rig, &talk), "s", &plan), 1);
+    assert_int_equal(plan.usable, 2);
+    assert_int_equal(rig_index(&rig, &plan.candidates[1]), 0);
+    assert_int_equal(plan.candidates[1].reason, WP_REASON_ORDER);
+    struct wp_plan_request request = rig_request(&rig, rig_prompt(&rig, &talk), "s");
+    request.tried = 1u << 1;
+    wp_router_plan(rig.router, &request, &plan);
+    assert_int_equal(rig_index(&rig, &plan.candidates[0]), 0);
+    uint32_t seen = 0;
+    for (size_t i = 1; i < plan.count; i++)
+        seen |= 1u << plan.candidates[i].reason;
+    assert_int_equal(seen,
+                     1u << WP_REASON_TRIED | 1u << WP_REASON_BLOCKED | 1u << WP_REASON_CONTEXT);
+    request.tried = 3;
+    wp_router_plan(rig.router, &request, &plan);
+    assert_int_equal(plan.usable, 0);
+    rig_close(&rig);
+}
+
+// Without the planner the strategies decide, and a session pin is what session_affinity asks for.
+static void strategies_and_affinity_keep_their_meaning(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct wp_plan plan;
+    struct rig_talk talk = {.name = "plain", .head = 20000, .turn = 100, .turns = 1};
+    rig_open(&rig, 4);
+    rig.snapshot.router.pre_call_checks = 0;
+    rig_start(&rig);
+    struct wp_prompt *prompt = rig_prompt(&rig, &talk);
+    uint32_t used[4] = {0};
+    for (uint32_t i = 0; i < 400; i++) {
+        struct wp_plan_request request = rig_request(&rig, prompt, "s");
+        request.draw = i + 1;
+        wp_router_plan(rig.router, &request, &plan);
+        used[rig_index(&rig, &plan.candidates[0])]++;
+    }
+    for (uint32_t i = 0; i < 4; i++)
+        assert_in_range(used[i], 70, 130);
+    rig.snapshot.router.pre_call_checks = WP_CHECK_SESSION_AFFINITY;
+    uint32_t pinned = rig_serve(&rig, prompt, "pinned-session", 2);
+    assert_int_equal(pinned, 2);
+    for (uint32_t i = 0; i < 20; i++) {
+        struct wp_plan_request request = rig_request(&rig, prompt, "pinned-session");
+        request.draw = i + 1;
+        wp_router_plan(rig.router, &request, &plan);
+        assert_int_equal(rig_index(&rig, &plan.candidates[0]), 2);
+        assert_int_equal(plan.candidates[0].reason, WP_REASON_SESSION);
+    }
+    rig.now_ns += 3601 * RIG_S; // deployment_affinity_ttl_seconds
+    uint32_t others = 0;
+    for (uint32_t i = 0; i < 40; i++) {
+        struct wp_plan_request request = rig_request(&rig, prompt, "pinned-session");
+        request.draw = i + 1;
+        wp_router_plan(rig.router, &request, &plan);
+        others += rig_index(&rig, &plan.candidates[0]) != 2;
+    }
+    assert_true(others > 10);
+    rig.snapshot.router.strategy = WP_STRATEGY_LEAST_BUSY;
+    rig.snapshot.router.pre_call_checks = 0;
+    struct wp_attempt attempts[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        struct wp_plan_request request = rig_request(&rig, prompt, "");
+        wp_router_plan(rig.router, &request, &plan);
+        assert_true(wp_router_begin(rig.router, &request, &plan.candidates[0], &attempts[i]));
+    }
+    for (uint32_t i = 0; i < 4; i++)
+        assert_true(rig_status(&rig, i).in_flight <= 1);
+    for (uint32_t i = 0; i < 3; i++)
+        rig_finish(&rig, &attempts[i], NULL);
+    rig_close(&rig);
+}
+
+// A warm dear deployment against a cold cheap one is a plain comparison.
+static void prices_decide_between_warm_and_cheap(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct wp_plan plan;
+    struct rig_talk talk = {.name = "prices", .head = 100000, .turn = 1000, .turns = 3};
+    rig_open(&rig, 2);
+    rig_start(&rig);
+    uint32_t home = rig_serve(&rig, rig_prompt(&rig, &talk), "p", UINT32_MAX);
+    talk.turns = 5;
+    // A tenth dearer (a regional endpoint): stays.
+    struct wp_price *price = &rig.models[home].price;
+    price->input *= 1.1;
+    price->cache_read *= 1.1;
+    price->cache_write_5m *= 1.1;
+    assert_int_equal(rig_choose(&rig, rig_prompt(&rig, &talk), "p", &plan), home);
+    // The other costs next to nothing: moves.
+    price = &rig.models[1 - home].price;
+    price->input = price->cache_read = price->cache_write_5m = price->cache_write_1h = 1e-9;
+    assert_int_equal(rig_choose(&rig, rig_prompt(&rig, &talk), "p", &plan), 1 - home);
+    rig_close(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(warm_conversations_stay_where_their_entries_are),
+        cmocka_unit_test(replicas_agree_on_cold_prompts),
+        cmocka_unit_test(cold_prompts_go_by_weight),
+        cmocka_unit_test(lapsed_conversations_go_home),
+        cmocka_unit_test(the_cheapest_victim_moves_first),
+        cmocka_unit_test(short_prefixes_move_before_long_ones),
+        cmocka_unit_test(thinking_in_a_tool_loop_stays),
+        cmocka_unit_test(order_blocked_tried_and_context),
+        cmocka_unit_test(strategies_and_affinity_keep_their_meaning),
+        cmocka_unit_test(prices_decide_between_warm_and_cheap),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
