@@ -2,7 +2,13 @@
 // answer to the last is complete. One thread, epoll. Prints one JSON line: requests, errors,
 // seconds, and latency percentiles in microseconds (to the first body byte and to the end).
 //
-//   bench_load HOST PORT PATH BODY_FILE CONNECTIONS REQUESTS [HEADER…]
+//   bench_load [-c] [-s SECONDS] [-n NEEDLE] HOST PORT PATH BODY_FILE CONNECTIONS REQUESTS
+//   [HEADER…]
+//
+// -c  a new connection for each request
+// -s  hold: each connection sends one request and reads its answer until SECONDS after the last of
+//     them has begun; what was received in that time is counted
+// -n  count this text in the answers ("events")
 //
 // Answers with Content-Length or chunked coding are understood.
 #include <arpa/inet.h>
@@ -31,6 +37,8 @@ struct connection {
     char tail[8]; // last bytes of a chunked body
     uint64_t started, first;
     bool busy;
+    char carry[32]; // end of the last read, for a needle that is split
+    size_t carried;
 };
 
 static char *request;
@@ -38,6 +46,10 @@ static size_t request_len;
 static uint32_t *latencies, *firsts;
 static size_t done, started, total, errors;
 static int epoll_fd;
+static bool churn;
+static double hold_seconds; // 0: closed loop
+static const char *needle;
+static size_t needle_len, events, begun_answers, received;
 static struct sockaddr_in address;
 static char scratch[READ_SIZE];
 
@@ -54,9 +66,9 @@ static void die(const char *what)
     exit(1);
 }
 
-static void want(struct connection *c, uint32_t events)
+static void want(struct connection *c, uint32_t mask)
 {
-    struct epoll_event event = {.events = events, .data.ptr = c};
+    struct epoll_event event = {.events = mask, .data.ptr = c};
     epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->fd, &event);
 }
 
@@ -96,6 +108,8 @@ static void next_request(struct connection *c)
     c->in_body = c->first_byte = false;
     memset(c->tail, 0, sizeof(c->tail));
     c->started = now_ns();
+    if (churn && c->fd < 0)
+        open_connection(c);
     push(c);
 }
 
@@ -108,6 +122,10 @@ static void finish(struct connection *c, bool ok)
         done++;
     } else {
         errors++;
+    }
+    if (churn && c->fd >= 0) {
+        close(c->fd);
+        c->fd = -1;
     }
     next_request(c);
 }
@@ -125,6 +143,7 @@ static bool body_bytes(struct connection *c, const char *bytes, size_t len)
 {
     if (len > 0 && !c->first_byte) {
         c->first_byte = true;
+        begun_answers++;
         c->first = now_ns();
     }
     if (!c->chunked) {
@@ -135,6 +154,31 @@ static bool body_bytes(struct connection *c, const char *bytes, size_t len)
     memmove(c->tail, c->tail + keep, 7 - keep);
     memcpy(c->tail + 7 - keep, bytes + len - keep, keep);
     return memcmp(c->tail + 2, "0\r\n\r\n", 5) == 0;
+}
+
+static size_t occurrences(const char *text, size_t len)
+{
+    size_t count = 0;
+    const char *at = text;
+    while ((at = memmem(at, len - (size_t)(at - text), needle, needle_len)) != NULL) {
+        count++;
+        at += needle_len;
+    }
+    return count;
+}
+
+static void count_needles(struct connection *c, const char *bytes, size_t len)
+{
+    char joined[64];
+    received += len;
+    if (needle == NULL)
+        return;
+    size_t before = c->carried, part = len < needle_len - 1 ? len : needle_len - 1;
+    memcpy(joined, c->carry, before);
+    memcpy(joined + before, bytes, part);
+    events += occurrences(joined, before + part) + occurrences(bytes, len);
+    c->carried = part;
+    memcpy(c->carry, bytes + len - part, part);
 }
 
 static void answered(struct connection *c, bool complete)
@@ -150,11 +194,14 @@ static void readable(struct connection *c)
         return;
     if (got <= 0) {
         close(c->fd);
-        open_connection(c);
+        c->fd = -1;
+        if (!churn)
+            open_connection(c);
         if (c->busy)
             finish(c, false);
         return;
     }
+    count_needles(c, scratch, (size_t)got);
     if (c->in_body) {
         answered(c, body_bytes(c, scratch, (size_t)got));
         return;
@@ -218,10 +265,69 @@ static void build_request(int argc, char **argv)
     free(body);
 }
 
+static void turn(int timeout_ms)
+{
+    struct epoll_event ready[256];
+    int count = epoll_wait(epoll_fd, ready, 256, timeout_ms);
+    for (int i = 0; i < count; i++) {
+        struct connection *c = ready[i].data.ptr;
+        if (ready[i].events & EPOLLOUT)
+            push(c);
+        if (c->fd >= 0 && (ready[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+            readable(c);
+    }
+}
+
+// Opens all streams, a hundred at a time so that no backlog overflows, then listens.
+static int hold(struct connection *all, size_t connections)
+{
+    uint64_t limit = now_ns() + 60ull * 1000000000u;
+    total = connections;
+    for (size_t i = 0; i < connections; i++) {
+        open_connection(&all[i]);
+        next_request(&all[i]);
+        while (started > begun_answers + errors + 100 && now_ns() < limit)
+            turn(10);
+    }
+    while (begun_answers + errors < connections && now_ns() < limit)
+        turn(10);
+    events = received = 0;
+    uint64_t begun = now_ns(), until = begun + (uint64_t)(hold_seconds * 1e9);
+    printf("{\"streams\":%zu,\"errors\":%zu}\n", begun_answers, errors);
+    fflush(stdout);
+    while (now_ns() < until)
+        turn(10);
+    printf("{\"streams\":%zu,\"errors\":%zu,\"ended\":%zu,\"seconds\":%.6f,\"events\":%zu,"
+           "\"bytes\":%zu}\n",
+           begun_answers, errors, done, (double)(now_ns() - begun) / 1e9, events, received);
+    return errors == 0 && begun_answers == connections ? 0 : 1;
+}
+
+static int options(int argc, char **argv)
+{
+    int option;
+    while ((option = getopt(argc, argv, "+cs:n:")) != -1) {
+        if (option == 'c')
+            churn = true;
+        else if (option == 's')
+            hold_seconds = strtod(optarg, NULL);
+        else if (option == 'n')
+            needle = optarg;
+        else
+            return -1;
+    }
+    needle_len = needle == NULL ? 0 : strlen(needle);
+    return needle_len >= sizeof(((struct connection *)0)->carry) ? -1 : optind - 1;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc < 7) {
-        fprintf(stderr, "usage: bench_load HOST PORT PATH BODY CONNECTIONS REQUESTS [HEADER...]\n");
+    int skip = options(argc, argv);
+    argc -= skip;
+    argv += skip;
+    if (skip < 0 || argc < 7) {
+        fprintf(stderr, "usage: bench_load [-c] [-s SECONDS] [-n NEEDLE] HOST PORT PATH BODY "
+                        "CONNECTIONS REQUESTS [HEADER...]\n");
         return 2;
     }
     size_t connections = strtoul(argv[5], NULL, 10);
@@ -234,22 +340,15 @@ int main(int argc, char **argv)
     firsts = calloc(total + 1, sizeof(*firsts));
     struct connection *all = calloc(connections, sizeof(*all));
     epoll_fd = epoll_create1(0);
+    if (hold_seconds > 0)
+        return hold(all, connections);
     for (size_t i = 0; i < connections; i++)
         open_connection(&all[i]);
     uint64_t begun = now_ns(), limit = begun + 120ull * 1000000000u;
     for (size_t i = 0; i < connections; i++)
         next_request(&all[i]);
-    while (done + errors < total && now_ns() < limit) {
-        struct epoll_event events[256];
-        int count = epoll_wait(epoll_fd, events, 256, 1000);
-        for (int i = 0; i < count; i++) {
-            struct connection *c = events[i].data.ptr;
-            if (events[i].events & EPOLLOUT)
-                push(c);
-            if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-                readable(c);
-        }
-    }
+    while (done + errors < total && now_ns() < limit)
+        turn(1000);
     double seconds = (double)(now_ns() - begun) / 1e9;
     qsort(latencies, done, sizeof(*latencies), ascending);
     qsort(firsts, done, sizeof(*firsts), ascending);

@@ -1,5 +1,6 @@
 #include "base/alloc.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -65,6 +66,11 @@ void *wp_realloc(void *ptr, size_t size)
 void wp_free(void *ptr)
 {
     free(ptr);
+}
+
+void wp_alloc_trim(void)
+{
+    malloc_trim(0);
 }
 
 void *wp_alloc_or_die(size_t size)

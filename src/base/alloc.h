@@ -10,6 +10,8 @@
 void *wp_alloc(size_t size);
 void *wp_realloc(void *ptr, size_t size);
 void wp_free(void *ptr);
+// Gives free pages of the heap back to the system; milliseconds, for quiet times. Any thread.
+void wp_alloc_trim(void);
 // For start-up only, where there is nothing to answer to: prints and aborts instead of NULL.
 void *wp_alloc_or_die(size_t size);
 char *wp_strdup_or_die(const char *text);

@@ -28,7 +28,7 @@ struct wp_arena {
     struct hook *hooks;
     size_t limit;
     size_t used;
-    size_t next_size;
+    size_t held; // bytes of all chunks
 };
 
 // Spare chunks --------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ struct wp_arena *wp_arena_create(size_t limit)
         return NULL;
     struct wp_arena *arena = (struct wp_arena *)(void *)chunk->data;
     *arena = (struct wp_arena){
-        .magic = ARENA_MAGIC, .current = chunk, .limit = limit, .next_size = 2 * FIRST_CHUNK};
+        .magic = ARENA_MAGIC, .current = chunk, .limit = limit, .held = FIRST_CHUNK};
     chunk->used = (sizeof(*arena) + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     return arena;
 }
@@ -154,20 +154,29 @@ void wp_arena_destroy(struct wp_arena *arena)
     }
 }
 
+// Chunks double as the arena does, but stay small beside what is there: of a stream's arena, which
+// lives for minutes, at most a third lies idle.
+static size_t next_size(const struct wp_arena *arena)
+{
+    size_t size = FIRST_CHUNK;
+    while (size < MAX_CHUNK && size * 4 <= arena->held)
+        size *= 2;
+    return size;
+}
+
 static struct chunk *grow(struct wp_arena *arena, size_t size)
 {
-    size_t want = size > arena->next_size ? size : arena->next_size;
+    size_t regular = next_size(arena), want = size > regular ? size : regular;
     struct chunk *chunk = take_chunk(want);
     if (chunk == NULL)
         return NULL;
-    if (size > arena->next_size) {
+    arena->held += want;
+    if (size > regular) {
         // A large piece of its own must not waste what the current chunk has left.
         chunk->next = arena->current->next;
         arena->current->next = chunk;
         return chunk;
     }
-    if (arena->next_size < MAX_CHUNK)
-        arena->next_size *= 2;
     chunk->next = arena->current;
     arena->current = chunk;
     return chunk;

@@ -20,7 +20,7 @@ struct wp_chunk_pool {
     size_t keep;
 };
 void wp_chunk_pool_init(struct wp_chunk_pool *pool, size_t keep);
-void wp_chunk_pool_clear(struct wp_chunk_pool *pool);
+void wp_chunk_pool_clear(struct wp_chunk_pool *pool); // frees what is not lent
 
 struct wp_bufq {
     struct wp_chunk_pool *pool;

@@ -12,6 +12,7 @@
 #include "admin/admin.h"
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/pages.h"
 #include "cli/embedded.h"
 #include "gateway/worker.h"
 
@@ -344,6 +345,8 @@ int wp_process_run(struct wp_snapshot *snapshot, const struct wp_process_options
     if (ok) {
         if (options->ready != NULL)
             options->ready(options->ready_arg, wp_crew_port(p.crew));
+        wp_alloc_trim();
+        wp_pages_release();
         supervise(&p);
     }
     cleanup(&p);

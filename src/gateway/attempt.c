@@ -100,7 +100,6 @@ static void nothing_usable(struct wp_exchange *x)
         wp_exchange_plan(x);
         return;
     }
-    x->decision_json = wp_exchange_decision(x);
     if (x->has_last_error) {
         wp_exchange_fail_upstream(x);
         return;
@@ -462,7 +461,6 @@ static void start_attempt(struct wp_exchange *x)
     wp_buf_clear(&x->hold);
     wp_buf_clear(&x->upstream_error_body);
     wp_exchange_set(x, WP_EXCHANGE_CREDENTIALS);
-    x->decision_json = wp_exchange_decision(x);
     x->upstream_model = wp_resolved_upstream_model(x->arena, &x->group, candidate->deployment);
     current_try(x)->upstream_model = x->upstream_model;
     if (x->upstream_model.ptr == NULL)

@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "gateway/economy.h"
 
+enum { BODY_ARENA_MAX = 256 * 1024 * 1024 };
+
 static const struct {
     const char *action; // what was going on, for log lines
     uint32_t next;      // bit per state that may follow
@@ -194,8 +196,18 @@ static enum wp_err scan(struct wp_exchange *x, wp_view *message)
     enum wp_err err = WP_OK;
     if (x->dialect == WP_DIALECT_BEDROCK)
         err = wp_bedrock_body_unwrap(x->arena, &x->bedrock, &x->body, &detail);
+    x->body_bytes = x->body.len;
+    x->body_arena = wp_arena_create(BODY_ARENA_MAX);
+    if (x->body_arena == NULL)
+        return WP_ERR_NO_MEMORY;
     if (err == WP_OK)
-        err = wp_request_scan(x->arena, wp_buf_view(&x->body), &x->request, &detail, &offset);
+        err = wp_request_scan(x->body_arena, wp_buf_view(&x->body), &x->request, &detail, &offset);
+    if (err == WP_OK) { // what outlives the body
+        x->request.model = wp_arena_copy(x->arena, x->request.model);
+        x->request.session_id = wp_arena_copy(x->arena, x->request.session_id);
+        if (x->request.model.ptr == NULL || x->request.session_id.ptr == NULL)
+            err = WP_ERR_NO_MEMORY;
+    }
     if (err == WP_ERR_INVALID_JSON && detail != NULL)
         *message = wp_arena_printf(x->arena, "The request body is not valid JSON: %s (byte %zu)",
                                    detail, offset);
@@ -226,6 +238,7 @@ static enum wp_err build_prompt(struct wp_exchange *x)
 {
     const struct wp_chain_options options = {
         .key = wp_router_hash_key(x->gateway->router),
+        .scratch = x->body_arena,
         .collapse_tool_runs =
             x->group.count > 0 && x->group.deployments[0]->platform == WP_PLATFORM_ANTHROPIC,
     };
@@ -288,6 +301,29 @@ static void inspect(struct wp_exchange *x)
     wp_exchange_plan(x);
 }
 
+void wp_exchange_drop_body(struct wp_exchange *x)
+{
+    const struct wp_general_settings *general = &x->front->runtime->snapshot->general;
+    bool sent = x->call == NULL || wp_call_timing(x->call)->sent != 0;
+    bool wanted = general->store_prompts || x->tries[x->try_count - 1]->deployment->keep_warm;
+    if (wanted || !sent)
+        return;
+    struct wp_request kept = {
+        .model = x->request.model,
+        .session_id = x->request.session_id,
+        .stream = x->request.stream,
+        .has_stream = x->request.has_stream,
+        .max_tokens = x->request.max_tokens,
+        .has_max_tokens = x->request.has_max_tokens,
+        .tool_count = x->request.tool_count,
+    };
+    x->request = kept;
+    x->upstream.body = (struct wp_spans){0};
+    wp_buf_free(&x->body);
+    wp_arena_destroy(x->body_arena);
+    x->body_arena = NULL;
+}
+
 static void on_drain(void *state)
 {
     struct wp_exchange *x = exchange_of(state);
@@ -325,6 +361,7 @@ static void on_closed(void *state)
     wp_timer_stop(&x->timer);
     wp_timer_stop(&x->ping);
     wp_buf_free(&x->body);
+    wp_arena_destroy(x->body_arena);
     wp_buf_free(&x->hold);
     wp_buf_free(&x->upstream_error_body);
     wp_reframe_free(&x->reframe);

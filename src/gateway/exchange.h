@@ -65,6 +65,8 @@ struct wp_exchange {
 
     // the request
     struct wp_buf body;
+    struct wp_arena *body_arena; // what is found in the body; with it until the answer begins
+    uint64_t body_bytes;
     struct wp_request request;
     struct wp_prompt prompt;
     bool has_prompt;
@@ -137,7 +139,6 @@ struct wp_exchange {
     enum wp_err err;
     wp_view error_message;
     wp_view error_type; // Anthropic's name of it
-    wp_view decision_json;
     wp_view *dropped;
     size_t dropped_count;
     bool estimated;
@@ -170,6 +171,9 @@ void wp_exchange_explain_skew(struct wp_exchange *x, struct wp_upstream_error *e
 // relay.c: the client side.
 void wp_exchange_write(void *exchange, wp_view bytes); // wp_answer_write
 void wp_exchange_commit(struct wp_exchange *x);
+// The answer has begun and nothing will ask for the request again: gives its memory back, where
+// neither logs nor renewals want it.
+void wp_exchange_drop_body(struct wp_exchange *x);
 // The answer is complete.
 void wp_exchange_complete(struct wp_exchange *x);
 // Ends with an error: an envelope before the first byte, an event after it.
@@ -180,6 +184,7 @@ void wp_exchange_fail_upstream(struct wp_exchange *x);
 
 // settle.c: books.
 void wp_exchange_record(struct wp_exchange *x);
+// The last plan, as the log shows it; in the arena.
 wp_view wp_exchange_decision(struct wp_exchange *x);
 // x-litellm-* fields for the response; strings in the arena.
 enum wp_err wp_exchange_headers(struct wp_exchange *x, struct wp_headers *out) WP_WARN_UNUSED;

@@ -91,7 +91,9 @@ static enum wp_err add_stream_type(struct wp_exchange *x, struct wp_headers *hea
 
 static enum wp_err response_headers(struct wp_exchange *x, struct wp_headers *headers)
 {
-    wp_headers_init(headers, x->arena);
+    // They are written at once: their strings need not stay with a long stream.
+    struct wp_arena *arena = x->body_arena != NULL ? x->body_arena : x->arena;
+    wp_headers_init(headers, arena);
     enum wp_err err = wp_answer_headers(&x->answer_options, headers);
     if (err == WP_OK && x->answer_options.stream) {
         err = add_stream_type(x, headers);
@@ -133,6 +135,7 @@ void wp_exchange_commit(struct wp_exchange *x)
     x->http_status = 200;
     send_to_client(x, wp_buf_view(&x->hold));
     wp_buf_free(&x->hold);
+    wp_exchange_drop_body(x);
     arm_ping(x, keepalive_ms(x));
 }
 

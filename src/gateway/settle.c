@@ -70,16 +70,16 @@ enum wp_err wp_exchange_headers(struct wp_exchange *x, struct wp_headers *out)
         err = add(out, "x-litellm-model-group", x->group.group);
     if (err == WP_OK && attempt != NULL)
         err = add(out, "x-litellm-attempted-retries",
-                  wp_arena_decimal(x->arena, x->total_retries, 0));
+                  wp_arena_decimal(out->arena, x->total_retries, 0));
     if (err == WP_OK && attempt != NULL)
-        err =
-            add(out, "x-litellm-attempted-fallbacks", wp_arena_decimal(x->arena, x->fallbacks, 0));
+        err = add(out, "x-litellm-attempted-fallbacks",
+                  wp_arena_decimal(out->arena, x->fallbacks, 0));
     if (err == WP_OK && spend > 0 && !x->answer_options.stream)
         err = add(out, "x-litellm-response-cost",
-                  wp_arena_decimal(x->arena, (uint64_t)(spend * 1e12 + 0.5), 12));
+                  wp_arena_decimal(out->arena, (uint64_t)(spend * 1e12 + 0.5), 12));
     if (err == WP_OK && attempt != NULL)
         err = add(out, "x-litellm-overhead-duration-ms",
-                  wp_arena_decimal(x->arena, overhead_us(x), 3));
+                  wp_arena_decimal(out->arena, overhead_us(x), 3));
     return err;
 }
 
@@ -232,7 +232,7 @@ static void fill_attempt(struct wp_exchange *x, struct wp_record *record)
     record->model_id = attempt->deployment->id;
     record->provider = wp_view_of(wp_platform_name(attempt->deployment->platform));
     record->api_base = attempt->api_base;
-    record->decision_json = x->decision_json;
+    record->decision_json = wp_exchange_decision(x);
     record->attempts_json = attempts_json(x);
     record->dropped_json = dropped_json(x);
     record->predicted_read_tokens = x->attempt.predicted_read;
@@ -267,7 +267,7 @@ static void fill_request(const struct wp_exchange *x, struct wp_record *record)
     record->agent_id = wp_headers_get(headers, "x-claude-code-agent-id");
     record->user_agent = wp_headers_get(headers, "user-agent");
     record->requester_ip_address = x->front->head->peer_address;
-    record->request_bytes = x->body.len;
+    record->request_bytes = x->body_bytes;
     record->response_bytes = x->response_bytes;
     record->stream = x->request.stream;
     if (general->store_prompts)

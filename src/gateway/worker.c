@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "gateway/warm.h"
 
-enum { WORKER_MAGIC = 0x574f524b, HOUSEKEEPING_MS = 1000 };
+enum { WORKER_MAGIC = 0x574f524b, HOUSEKEEPING_MS = 1000, TIDY_MS = 5000 };
 
 struct wp_crew {
     struct wp_gateway *gateway;
@@ -29,6 +29,24 @@ static void housekeeping(void *arg)
     if (!atomic_load(&worker->gateway->draining))
         wp_warmer_tick(worker->warmer);
     wp_timer_start(&worker->housekeeping, HOUSEKEEPING_MS);
+}
+
+// Spare memory that the last seconds did not need goes back; the heap is trimmed once it is quiet.
+static void tidy(void *arg)
+{
+    struct wp_worker *worker = arg;
+    WP_CHECK_MAGIC(worker, WORKER_MAGIC);
+    uint64_t served = atomic_load(&worker->gateway->counters.requests);
+    bool quiet = served == worker->served;
+    wp_arena_trim();
+    if (quiet && served != worker->tidied) {
+        wp_chunk_pool_clear(wp_loop_chunks(worker->loop));
+        if (worker->index == 0)
+            wp_alloc_trim();
+        worker->tidied = served;
+    }
+    worker->served = served;
+    wp_timer_start(&worker->tidy, TIDY_MS);
 }
 
 static enum wp_err start_worker(struct wp_crew *crew, struct wp_worker *worker, uint16_t port,
@@ -52,6 +70,8 @@ static enum wp_err start_worker(struct wp_crew *crew, struct wp_worker *worker, 
         return err;
     }
     wp_timer_init(&worker->housekeeping, worker->loop, housekeeping, worker);
+    wp_timer_init(&worker->tidy, worker->loop, tidy, worker);
+    wp_timer_start(&worker->tidy, TIDY_MS + 100 * worker->index);
     if (worker->index == 0 && (worker->warmer = wp_warmer_create(worker)) == NULL)
         return WP_ERR_NO_MEMORY;
     if (worker->index == 0)
@@ -62,6 +82,7 @@ static enum wp_err start_worker(struct wp_crew *crew, struct wp_worker *worker, 
 static void destroy_worker(struct wp_worker *worker)
 {
     wp_timer_stop(&worker->housekeeping);
+    wp_timer_stop(&worker->tidy);
     if (worker->server != NULL)
         wp_server_destroy(worker->server);
     wp_warmer_destroy(worker->warmer);

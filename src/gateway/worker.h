@@ -14,6 +14,8 @@ struct wp_worker {
     struct wp_server *server;
     struct wp_client *client;
     struct wp_timer housekeeping; // worker 0: expiry of cache entries, renewals
+    struct wp_timer tidy;         // gives memory back after load
+    uint64_t served, tidied;      // requests of the process at the last tidying; when it trimmed
     struct wp_warmer *warmer;     // worker 0
     struct wp_crew *crew;
 };

@@ -62,7 +62,7 @@ struct wp_call {
     struct wp_message message;
     bool message_ready;
     struct wp_buf ahead; // bytes kept while paused
-    wp_view head;        // request head, in the arena
+    struct wp_buf head;  // of the request, until its answer begins
     const wp_view *body;
     size_t body_count;
     bool tls, is_head, retry_stale, allow_link_local, reused, answered, paused, done, ended;
@@ -169,6 +169,7 @@ static void free_call(void *arg)
     WP_CHECK_MAGIC(call, CALL_MAGIC);
     wp_message_free(&call->message);
     wp_buf_free(&call->ahead);
+    wp_buf_free(&call->head);
     call->magic = 0;
     wp_arena_destroy(call->arena); // with the call in it
 }
@@ -252,6 +253,7 @@ static bool message_head(void *arg, struct wp_message *message)
     if (status / 100 == 1)
         return true;
     call->answered = true;
+    wp_buf_free(&call->head);
     message->no_body = call->is_head || status == 204 || status == 304;
     arm(call, call->idle_ms, WP_ERR_UPSTREAM_TIMEOUT);
     call->events->on_head(call->state, status, &message->headers);
@@ -365,10 +367,12 @@ static void conn_writable(void *arg)
 
 static void send_request(struct wp_call *call)
 {
+    wp_view head = wp_buf_view(&call->head);
     call->timing.connected = wp_loop_now_ns(call->client->loop);
+    call->timing.sent = 0; // of this connection
     wp_message_begin(&call->message, call->arena);
     call->message_ready = true;
-    enum wp_err err = wp_conn_write(call->link->conn, &call->head, 1);
+    enum wp_err err = wp_conn_write(call->link->conn, &head, 1);
     if (err != WP_OK) {
         fail_later(call, err, "writing");
         return;
@@ -539,10 +543,11 @@ static bool build_head(struct wp_call *call, const struct wp_call_request *reque
         wp_buf_append_cstring(&head, "\r\n");
     }
     wp_buf_append_cstring(&head, "\r\n");
-    if (wp_buf_ok(&head))
-        call->head = wp_arena_copy(call->arena, wp_buf_view(&head));
+    call->head = wp_buf_make(head.max);
+    wp_buf_append(&call->head, wp_buf_view(&head));
+    bool ok = wp_buf_ok(&head) && wp_buf_ok(&call->head);
     wp_buf_free(&head);
-    return call->head.ptr != NULL;
+    return ok;
 }
 
 static struct wp_call *new_call(struct wp_client *client, const struct wp_call_request *request,

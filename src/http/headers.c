@@ -12,7 +12,7 @@ void wp_headers_init(struct wp_headers *headers, struct wp_arena *arena)
 enum wp_err wp_headers_add(struct wp_headers *headers, wp_view name, wp_view value)
 {
     if (headers->count == headers->capacity) {
-        size_t capacity = headers->capacity == 0 ? 16 : headers->capacity * 2;
+        size_t capacity = headers->capacity == 0 ? 8 : headers->capacity * 2;
         struct wp_header *more = wp_arena_array(headers->arena, capacity, sizeof(*more));
         if (more == NULL)
             return WP_ERR_NO_MEMORY;

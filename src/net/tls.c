@@ -1,17 +1,20 @@
 #include "net/tls.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/alloc.h"
 
 struct wp_tls_context {
     SSL_CTX *ctx;
     _Atomic uint32_t references;
+    bool trust_missing; // a client's: the system's certificates are read when they are needed
 };
 
 struct wp_tls {
@@ -87,6 +90,32 @@ enum wp_err wp_tls_server_create(wp_view certificate_file, wp_view key_file,
     return WP_OK;
 }
 
+// Whether a directory holds certificates by hash of subject ("1e08bfd1.0").
+static bool is_hashed(const char *path)
+{
+    DIR *directory = path == NULL ? NULL : opendir(path);
+    bool found = false;
+    if (directory == NULL)
+        return false;
+    for (struct dirent *entry = readdir(directory); entry != NULL && !found;
+         entry = readdir(directory))
+        found = strlen(entry->d_name) == 10 && strcmp(entry->d_name + 8, ".0") == 0;
+    closedir(directory);
+    return found;
+}
+
+// The system's certificates. Out of a hashed directory OpenSSL takes what a chain needs when it
+// needs it; the one large file is parsed whole (some 40 ms and 1 MB), so it comes second.
+static bool trust_system(SSL_CTX *ctx)
+{
+    const char *directory = getenv(X509_get_default_cert_dir_env());
+    if (directory == NULL)
+        directory = X509_get_default_cert_dir();
+    if (getenv(X509_get_default_cert_file_env()) == NULL && is_hashed(directory))
+        return SSL_CTX_set_default_verify_dir(ctx) == 1;
+    return SSL_CTX_set_default_verify_paths(ctx) == 1;
+}
+
 enum wp_err wp_tls_client_create(wp_view ca_file, bool verify, struct wp_tls_context **out,
                                  char *error, size_t error_size)
 {
@@ -94,9 +123,9 @@ enum wp_err wp_tls_client_create(wp_view ca_file, bool verify, struct wp_tls_con
     struct wp_tls_context *context = new_context(TLS_client_method());
     if (context == NULL)
         return WP_ERR_NO_MEMORY;
-    bool ok = ca_file.len == 0 ? SSL_CTX_set_default_verify_paths(context->ctx) == 1
-                               : path_of(ca_file, file, sizeof(file)) &&
-                                     SSL_CTX_load_verify_file(context->ctx, file) == 1;
+    context->trust_missing = ca_file.len == 0;
+    bool ok = ca_file.len == 0 || (path_of(ca_file, file, sizeof(file)) &&
+                                   SSL_CTX_load_verify_file(context->ctx, file) == 1);
     if (!ok) {
         last_error(error, error_size, "the CA certificates cannot be read");
         wp_tls_context_unref(context);
@@ -133,6 +162,11 @@ struct wp_tls *wp_tls_create(struct wp_tls_context *context, int fd, wp_view hos
     struct wp_tls *tls = wp_alloc(sizeof(*tls));
     if (tls == NULL)
         return NULL;
+    if (context->trust_missing) {
+        // Without them the handshake fails and says why.
+        context->trust_missing = false;
+        (void)trust_system(context->ctx);
+    }
     tls->ssl = SSL_new(context->ctx);
     if (tls->ssl == NULL || SSL_set_fd(tls->ssl, fd) != 1 ||
         (!server && !expect_host(tls->ssl, host))) {

@@ -14,7 +14,8 @@ struct wp_tls_context; // shared by many connections, reference-counted
 enum wp_err wp_tls_server_create(wp_view certificate_file, wp_view key_file,
                                  struct wp_tls_context **out, char *error,
                                  size_t error_size) WP_WARN_UNUSED;
-// ca_file empty: the system's certificates.
+// ca_file empty: the system's certificates, read at the first connection. A client's context belongs
+// to one worker.
 enum wp_err wp_tls_client_create(wp_view ca_file, bool verify, struct wp_tls_context **out,
                                  char *error, size_t error_size) WP_WARN_UNUSED;
 void wp_tls_context_unref(struct wp_tls_context *context); // NULL allowed

@@ -13,7 +13,7 @@ struct builder {
     uint32_t position;
     uint8_t run; // kind of the run that shares a position
     uint32_t message;
-    struct wp_arena *arena;
+    struct wp_arena *scratch;
     bool no_memory;
 };
 
@@ -77,7 +77,7 @@ static struct wp_hash128 hash_without_marker(struct builder *b, wp_view value, w
             to = after + 1;
     }
     const wp_view parts[] = {wp_view_sub(value, 0, from), wp_view_skip(value, to)};
-    wp_view joined = wp_arena_concat(b->arena, parts, 2);
+    wp_view joined = wp_arena_concat(b->scratch, parts, 2);
     if (joined.ptr == NULL) {
         b->no_memory = true;
         return b->at;
@@ -206,7 +206,10 @@ static void describe(struct builder *b)
 enum wp_err wp_chain_build(struct wp_arena *arena, const struct wp_request *request,
                            const struct wp_chain_options *options, struct wp_prompt *out)
 {
-    struct builder b = {.options = options, .request = request, .out = out, .arena = arena};
+    struct builder b = {.options = options,
+                        .request = request,
+                        .out = out,
+                        .scratch = options->scratch == NULL ? arena : options->scratch};
     bool system_salted = false, messages_salted = false;
     *out = (struct wp_prompt){0};
     out->blocks = wp_arena_array(arena, request->block_count + 1, sizeof(*out->blocks));

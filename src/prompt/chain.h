@@ -44,6 +44,7 @@ struct wp_prompt {
 struct wp_chain_options {
     const struct wp_hash_key *key;
     bool collapse_tool_runs;
+    struct wp_arena *scratch; // for what only the building needs; NULL: the same arena
 };
 
 // WP_ERR_NO_MEMORY, WP_ERR_INVALID (more than 4 breakpoints is the provider's to refuse: they are
