@@ -61,8 +61,9 @@ async function json(url, init) {
 }
 
 // The simulated provider. `accounts` have name, aws_access_key_id, aws_secret_access_key, api_key, bearer.
-export async function startProvider({ accounts = 2, ttftMs = 0, eventMs = 0 } = {}) {
-  const args = ["provider", "--port", "0", "--accounts", `${accounts}`, "--keep-bodies"];
+export async function startProvider({ accounts = 2, ttftMs = 0, eventMs = 0, keepBodies = true } = {}) {
+  const args = ["provider", "--port", "0", "--accounts", `${accounts}`];
+  if (keepBodies) args.push("--keep-bodies");
   args.push("--ttft-ms", `${ttftMs}`, "--event-ms", `${eventMs}`);
   const process_ = start(binary, args, { PATH: process.env.PATH }, (text) => /^\{.*\}$/m.exec(text));
   const about = JSON.parse((await process_.ready)[0]);
