@@ -56,24 +56,37 @@ uint32_t wp_model_tokens_at(const struct wp_domain *domain, const struct wp_prom
     return tokens_beyond(domain->scale, prompt, sighting->block, sighting->tokens, estimate);
 }
 
+// `hit`: tokens of the prefix that was found, of which out->read are read.
 static void forecast_writes(struct wp_forecast *out, float scale, const struct wp_prompt *prompt,
-                            const struct wp_breakpoint *points, uint32_t count, uint32_t min_tokens)
+                            const struct wp_breakpoint *points, uint32_t count, uint32_t min_tokens,
+                            uint32_t hit)
 {
     uint32_t a = out->read, b = a, c = a;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t estimate = prompt->blocks[points[i].block].tokens;
-        uint32_t tokens = tokens_beyond(scale, prompt, out->block, a, estimate);
+        uint32_t tokens = tokens_beyond(scale, prompt, out->block, hit, estimate);
         if (points[i].block < out->block || tokens < min_tokens)
             continue;
         if (points[i].ttl == WP_TTL_1H)
             b = tokens;
         c = tokens;
     }
-    uint32_t total = tokens_beyond(scale, prompt, out->block, a, prompt->tokens);
+    uint32_t total = tokens_beyond(scale, prompt, out->block, hit, prompt->tokens);
     out->total = total > c ? total : c;
     out->write_1h = b - a;
     out->write_5m = c - b;
     out->uncached = out->total - c;
+}
+
+// What providers that cache in steps would read of a hit; below the least of it nothing.
+static void round_down(const struct wp_cache_rules *rules, struct wp_forecast *out)
+{
+    out->read -= out->read % rules->step;
+    if (out->read >= rules->least)
+        return;
+    out->read = out->block = 0;
+    out->pending = false;
+    out->confidence = 1;
 }
 
 void wp_model_forecast(const struct wp_domain *domain, const struct wp_cache_rules *rules,
@@ -83,6 +96,7 @@ void wp_model_forecast(const struct wp_domain *domain, const struct wp_cache_rul
     struct wp_breakpoint points[WP_BREAKPOINTS_MAX];
     uint32_t count = wp_breakpoints(rules, prompt, points);
     float scale = domain == NULL ? 1 : domain->scale;
+    min_tokens = min_tokens > rules->least ? min_tokens : rules->least;
     *out = (struct wp_forecast){.confidence = 1};
     if (sighting->pending_block > sighting->block) {
         out->pending = true;
@@ -94,12 +108,19 @@ void wp_model_forecast(const struct wp_domain *domain, const struct wp_cache_rul
         out->read = sighting->tokens;
         out->confidence = odds_of(domain, sighting->tokens, sighting->age_ns);
     }
+    uint32_t hit = out->read;
+    if (rules->step > 0)
+        round_down(rules, out);
+    if (rules->crowd > 0 && sighting->crowd > rules->crowd)
+        out->confidence *= (float)(rules->crowd / sighting->crowd);
     out->ready = sighting->block > 0 ? sighting->tokens : 0;
+    if (!out->pending && out->ready > out->read)
+        out->ready = out->read;
     out->lasting =
         domain == NULL ? PRIOR_HITS / PRIOR_TRIES : odds_of(domain, prompt->tokens, LASTING_NS);
     out->deep = out->block > 0 && (out->block > prompt->system_end ||
                                    (count > 0 && points[count - 1].block + 1 == out->block));
-    forecast_writes(out, scale, prompt, points, count, min_tokens);
+    forecast_writes(out, scale, prompt, points, count, min_tokens, out->block > 0 ? hit : 0);
 }
 
 // Correction.

@@ -9,10 +9,19 @@ enum { SWEEP = 8192, REFRESH_SLICE = 256 };
 
 // cache.md 1.1 and 1.2: 20 positions everywhere; runs of tool blocks are one position on the
 // Claude API and what is built on it, unknown elsewhere (counting them singly predicts less).
-static const struct wp_cache_rules CLAUDE_API = {20, true, false, 300, 3600};
-static const struct wp_cache_rules CLAUDE_CLOUD = {20, false, false, 300, 3600};
-// cache.md 1.3, the pessimistic reading: idle entries of the older models last five minutes.
-static const struct wp_cache_rules OPENAI = {20, false, true, 300, 3600};
+static const struct wp_cache_rules CLAUDE_API = {
+    .lookback = 20, .collapse = true, .short_ttl_s = 300, .long_ttl_s = 3600};
+static const struct wp_cache_rules CLAUDE_CLOUD = {
+    .lookback = 20, .short_ttl_s = 300, .long_ttl_s = 3600};
+// cache.md 1.3, the pessimistic reading: up to twenty earlier endings, five minutes of idle life,
+// 1,024 tokens at least, steps of 128, overflow to cold machines above 15 requests a minute.
+static const struct wp_cache_rules OPENAI = {.lookback = 20,
+                                             .implicit = true,
+                                             .short_ttl_s = 300,
+                                             .long_ttl_s = 3600,
+                                             .least = 1024,
+                                             .step = 128,
+                                             .crowd = 15};
 
 const struct wp_cache_rules *wp_cache_rules(enum wp_platform platform)
 {
@@ -261,6 +270,22 @@ static void close_search(struct search *search, struct wp_domain *const *domains
             search->out[i] = search->out[domains[i]->slot];
 }
 
+// The requests that a provider would place together: one head, one domain.
+static uint64_t crowd_tag(const struct wp_prompt *prompt, const struct wp_domain *domain)
+{
+    struct wp_hash128 head = prompt->system_end > 0 ? prompt->head : prompt->blocks[0].prefix;
+    return (head.low ^ (domain->key.low * 0x9E3779B97F4A7C15u)) | 1;
+}
+
+static void fill_crowds(const struct search *search, const struct wp_prompt *prompt,
+                        struct wp_domain *const *domains, uint32_t count)
+{
+    for (uint32_t i = 0; search->rules->crowd > 0 && prompt->count > 0 && i < count; i++)
+        if (domains[i] != NULL)
+            search->out[i].crowd =
+                wp_crowd_rate(&search->model->crowd, crowd_tag(prompt, domains[i]), search->now_ns);
+}
+
 void wp_model_search(struct wp_model *model, const struct wp_cache_rules *rules,
                      const struct wp_prompt *prompt, struct wp_domain *const *domains,
                      uint32_t count, uint64_t now_ns, struct wp_sighting *out)
@@ -282,6 +307,7 @@ void wp_model_search(struct wp_model *model, const struct wp_cache_rules *rules,
             tested = start;
     }
     close_search(&search, domains, count);
+    fill_crowds(&search, prompt, domains, count);
 }
 
 uint32_t wp_model_reach(const struct wp_model *model, const struct wp_domain *domain,
@@ -361,6 +387,10 @@ void wp_model_begin(struct wp_model *model, struct wp_trace *trace,
 {
     struct wp_breakpoint points[WP_BREAKPOINTS_MAX];
     uint32_t count = wp_breakpoints(trace->rules, trace->prompt, points);
+    uint32_t least =
+        trace->min_tokens > trace->rules->least ? trace->min_tokens : trace->rules->least;
+    if (trace->rules->crowd > 0 && trace->prompt->count > 0)
+        wp_crowd_note(&model->crowd, crowd_tag(trace->prompt, trace->domain), trace->begun_ns);
     trace->block = forecast->block;
     trace->path = sighting->block;
     trace->pending = forecast->pending;
@@ -369,7 +399,7 @@ void wp_model_begin(struct wp_model *model, struct wp_trace *trace,
     for (uint32_t i = 0; i < count; i++) {
         uint32_t block = points[i].block;
         uint32_t tokens = wp_model_tokens_at(trace->domain, trace->prompt, sighting, block);
-        if (block < sighting->block || tokens < trace->min_tokens)
+        if (block < sighting->block || tokens < least)
             continue;
         if (!start_writing(model, trace, block, points[i].ttl, tokens))
             continue;

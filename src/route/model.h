@@ -13,6 +13,7 @@
 #include "config/snapshot.h"
 #include "prompt/chain.h"
 #include "prompt/price.h"
+#include "route/crowd.h"
 #include "route/table.h"
 #include "route/trace.h"
 
@@ -22,6 +23,9 @@ struct wp_cache_rules {
     bool implicit;        // caches without markers: at the end of the system and of the prompt
     uint64_t short_ttl_s; // of WP_TTL_5M and of implicit entries
     uint64_t long_ttl_s;  // of WP_TTL_1H
+    uint32_t least;       // tokens below which nothing is cached, whatever the model
+    uint32_t step;        // what is read is a multiple of it; 0: exact
+    uint32_t crowd;       // requests a minute on one prefix beyond which they meet cold machines
 };
 const struct wp_cache_rules *wp_cache_rules(enum wp_platform platform);
 
@@ -71,6 +75,7 @@ struct wp_model {
     uint32_t by_owner_count;
     uint32_t domain_entries; // maximum per domain
     uint64_t searches;
+    struct wp_crowd crowd;
 };
 
 void wp_model_init(struct wp_model *model, uint32_t entries, uint32_t domain_entries);
@@ -99,6 +104,7 @@ struct wp_sighting {
     uint32_t pending_block; // deeper than `block`: an entry that is being written
     uint32_t pending_tokens;
     uint64_t pending_age_ns; // since its writer began
+    double crowd;            // requests of the last minute on the prompt's head; 0: does not matter
 };
 // Looks in all `count` domains (NULL: holds nothing) at once. O(blocks) at worst; at most
 // lookback positions per breakpoint otherwise.
