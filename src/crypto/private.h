@@ -4,7 +4,7 @@
 
 #include "crypto/digest.h"
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) // by a pragma of gcc
 #define WP_HASH_WIDE
 enum { WP_HASH_WIDE_MIN = 512 }; // shorter data gain nothing
 // wp_hash128 with AVX2: the same values, twice as fast. Only where the processor has it.
