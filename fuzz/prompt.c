@@ -82,7 +82,7 @@ static void check_unmarked(struct wp_arena *arena, const struct wp_request *requ
     FUZZ_CHECK(wp_json_parse(arena, body) != NULL);
     FUZZ_CHECK(wp_request_scan(arena, body, &plain, &detail, &offset) == WP_OK);
     if (plain.marker_count > 0)
-        return; // a doubled cache_control: one of the two was the marker
+        return; // a doubled key: what it held the first time is no part of the request
     FUZZ_CHECK(wp_chain_build(arena, &plain, options, &prompt) == WP_OK);
     FUZZ_CHECK(prompt.count == marked->count && prompt.breakpoint_count == 0);
     for (uint32_t i = 0; i < prompt.count; i++)
@@ -98,7 +98,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *detail = NULL;
     size_t offset = 0;
     wp_view input = fuzz_view(data, size);
-    const struct wp_chain_options options = {&key, (fuzz_byte(&input) & 1) != 0};
+    const struct wp_chain_options options = {.key = &key,
+                                             .collapse_tool_runs = (fuzz_byte(&input) & 1) != 0};
     wp_view body = fuzz_copy(input);
     struct wp_arena *arena = wp_arena_create(0);
     enum wp_err err = wp_request_scan(arena, body, &request, &detail, &offset);
@@ -107,7 +108,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_request(&request);
         if (wp_chain_build(arena, &request, &options, &prompt) == WP_OK) {
             check_chain(&request, &prompt);
-            check_unmarked(arena, &request, &options, &prompt);
+            // web tools are told by their first bytes, where a marker of that name may stand
+            if (!wp_view_contains(body, WP_VIEW("\"web_")))
+                check_unmarked(arena, &request, &options, &prompt);
         }
     } else {
         FUZZ_CHECK(detail != NULL && offset <= body.len);

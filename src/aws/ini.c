@@ -63,7 +63,8 @@ void wp_ini_parse(struct wp_ini *ini, wp_view text)
     while (rest.ptr != NULL && wp_view_next_token(&rest, '\n', &line)) {
         bool nested = line.len > 0 && (line.ptr[0] == ' ' || line.ptr[0] == '\t');
         line = wp_view_trim(line);
-        if (line.len == 0 || line.ptr[0] == '#' || line.ptr[0] == ';')
+        if (line.len == 0 || line.ptr[0] == '#' || line.ptr[0] == ';' ||
+            wp_view_find_char(line, '\0') != WP_NOT_FOUND)
             continue;
         if (line.ptr[0] == '[') {
             section = section_name(line);
@@ -71,11 +72,11 @@ void wp_ini_parse(struct wp_ini *ini, wp_view text)
             continue;
         }
         size_t equals = wp_view_find_char(line, '=');
+        wp_view key = wp_view_trim(wp_view_sub(line, 0, equals)); // "" marks the section itself
         // indented lines belong to a nested key (s3 = …), which nothing here reads
-        if (equals == WP_NOT_FOUND || nested || section.ptr == NULL)
+        if (equals == WP_NOT_FOUND || key.len == 0 || nested || section.ptr == NULL)
             continue;
-        put(ini, section, wp_view_trim(wp_view_sub(line, 0, equals)),
-            without_comment(wp_view_trim(wp_view_skip(line, equals + 1))));
+        put(ini, section, key, without_comment(wp_view_trim(wp_view_skip(line, equals + 1))));
     }
 }
 

@@ -44,7 +44,7 @@ static const char BASE64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 void wp_base64_append(struct wp_buf *buf, wp_view bytes)
 {
-    if (!wp_buf_reserve(buf, wp_base64_encoded_len(bytes.len)))
+    if (bytes.len == 0 || !wp_buf_reserve(buf, wp_base64_encoded_len(bytes.len)))
         return;
     const unsigned char *in = (const unsigned char *)bytes.ptr;
     char *out = buf->ptr + buf->len;

@@ -1,6 +1,7 @@
 #include "prompt/chain.h"
 
 #include "json/scan.h"
+#include "json/splice.h"
 
 enum { TAG_TOOL = 1, TAG_SYSTEM, TAG_MESSAGE, TAG_SALT };
 
@@ -13,6 +14,7 @@ struct builder {
     uint32_t position;
     uint8_t run; // kind of the run that shares a position
     uint32_t message;
+    size_t marker; // the first one of this block or of those that follow
     struct wp_arena *scratch;
     bool no_memory;
 };
@@ -60,30 +62,35 @@ static void salt_messages(struct builder *b)
     salt(b, b->request->has_images ? WP_VIEW("images") : WP_VIEW(""));
 }
 
-// The block's bytes without its cache_control and the comma that goes with it.
-static struct wp_hash128 hash_without_marker(struct builder *b, wp_view value, wp_view member,
-                                             uint32_t tag, size_t *len)
+// The block's bytes without its markers, those in a tool result's content included: no provider
+// renders them. The markers of a request stand in the order of its blocks.
+static struct wp_hash128 hash_without_markers(struct builder *b, uint32_t source, wp_view value,
+                                              uint32_t tag, size_t *len)
 {
-    size_t from = (size_t)(member.ptr - value.ptr), to = from + member.len;
-    size_t before = from, after = to;
-    while (before > 0 && (value.ptr[before - 1] == ' ' || value.ptr[before - 1] == '\n'))
-        before--;
-    if (before > 0 && value.ptr[before - 1] == ',') {
-        from = before - 1;
-    } else {
-        while (after < value.len && (value.ptr[after] == ' ' || value.ptr[after] == '\n'))
-            after++;
-        if (after < value.len && value.ptr[after] == ',')
-            to = after + 1;
-    }
-    const wp_view parts[] = {wp_view_sub(value, 0, from), wp_view_skip(value, to)};
-    wp_view joined = wp_arena_concat(b->scratch, parts, 2);
+    struct wp_splice splice;
+    struct wp_spans spans;
+    const struct wp_request *request = b->request;
+    wp_splice_init(&splice, b->scratch, value);
+    for (size_t i = b->marker; i < request->marker_count && request->markers[i].block == source;
+         i++)
+        wp_splice_remove_item(&splice, request->markers[i].container, request->markers[i].member);
+    enum wp_err err = wp_splice_spans(&splice, &spans);
+    wp_view joined =
+        err == WP_OK ? wp_arena_concat(b->scratch, spans.list, spans.count) : (wp_view){NULL, 0};
     if (joined.ptr == NULL) {
         b->no_memory = true;
         return b->at;
     }
     *len = joined.len;
     return wp_hash128_link(b->options->key, b->at, tag, joined);
+}
+
+static bool is_marked(struct builder *b, uint32_t source)
+{
+    const struct wp_request *request = b->request;
+    while (b->marker < request->marker_count && request->markers[b->marker].block < source)
+        b->marker++;
+    return b->marker < request->marker_count && request->markers[b->marker].block == source;
 }
 
 static uint32_t tag_of(const struct wp_request_block *block)
@@ -93,17 +100,17 @@ static uint32_t tag_of(const struct wp_request_block *block)
     return block->tier == WP_TIER_SYSTEM ? TAG_SYSTEM : TAG_MESSAGE;
 }
 
-static void link_block(struct builder *b, const struct wp_request_block *block)
+static void link_block(struct builder *b, uint32_t source)
 {
+    const struct wp_request_block *block = &b->request->blocks[source];
     uint32_t tag = tag_of(block);
     size_t len = block->value.len;
     if (block->plain_text) {
         // both spellings of a text hash alike; the tag's high bit keeps them apart from objects
         b->at = wp_hash128_link(b->options->key, b->at, tag | 0x80, block->text);
         len = block->text.len;
-    } else if (block->marker != UINT32_MAX) {
-        b->at = hash_without_marker(b, block->value, b->request->markers[block->marker].member, tag,
-                                    &len);
+    } else if (is_marked(b, source)) {
+        b->at = hash_without_markers(b, source, block->value, tag, &len);
     } else {
         b->at = wp_hash128_link(b->options->key, b->at, tag, block->value);
     }
@@ -136,7 +143,7 @@ static void add_block(struct builder *b, size_t source)
         b->run = 0;
         salt(b, block->role);
     }
-    link_block(b, block);
+    link_block(b, (uint32_t)source);
     bool joins = joins_run(b, block);
     if (!joins || !b->options->collapse_tool_runs)
         b->position++;

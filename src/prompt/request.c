@@ -79,15 +79,14 @@ static enum wp_ttl marker_ttl(struct reader *r, wp_view value, struct wp_marker 
 }
 
 // Returns the marker's index, or UINT32_MAX.
-static uint32_t add_marker(struct reader *r, enum wp_tier tier, uint32_t block, wp_view container,
-                           wp_view key, wp_view value, bool nested)
+static uint32_t add_marker(struct reader *r, enum wp_tier tier, uint32_t block, wp_view key,
+                           wp_view value, bool nested)
 {
     struct wp_marker *marker = push(r, &r->markers, WP_REQUEST_MAX_BLOCKS);
     if (marker == NULL)
         return UINT32_MAX;
     *marker = (struct wp_marker){.tier = tier,
                                  .block = block,
-                                 .container = container,
                                  .member = member_range(key, value),
                                  .value = value,
                                  .nested = nested};
@@ -120,6 +119,16 @@ static bool is_billing(wp_view text)
     return wp_view_starts_with(text, WP_VIEW("\"x-anthropic-billing-header:"));
 }
 
+// The object that began at `begin` ends here: it holds the markers from `first` on, except those
+// that an object within it holds.
+static void set_containers(struct reader *r, size_t first, size_t begin)
+{
+    struct wp_marker *markers = r->markers.items;
+    for (size_t i = first; i < r->markers.count; i++)
+        if (markers[i].container.len == 0)
+            markers[i].container = wp_view_sub(r->scan.source, begin, r->scan.at);
+}
+
 // Markers inside a tool_result's content: no breakpoints, but they carry scope and ttl too.
 static void nested_content(struct reader *r, enum wp_tier tier, uint32_t block)
 {
@@ -141,22 +150,13 @@ static void nested_content(struct reader *r, enum wp_tier tier, uint32_t block)
         while (wp_json_next_key(&r->scan, &key)) {
             wp_view value = wp_json_value(&r->scan);
             if (wp_view_is(key, "cache_control") && value.len > 0 && value.ptr[0] == '{')
-                add_marker(r, tier, block, (wp_view){NULL, 0}, key, value, true);
+                add_marker(r, tier, block, key, value, true);
             if (wp_view_is(key, "type") && tier == WP_TIER_MESSAGES &&
                 kind_of(value) == WP_BLOCK_IMAGE)
                 r->out->has_images = true;
         }
-        for (size_t i = first; i < r->markers.count; i++)
-            ((struct wp_marker *)r->markers.items)[i].container =
-                wp_view_sub(r->scan.source, begin, r->scan.at);
+        set_containers(r, first, begin);
     }
-}
-
-static void set_container(struct reader *r, uint32_t marker, size_t begin)
-{
-    if (marker != UINT32_MAX)
-        ((struct wp_marker *)r->markers.items)[marker].container =
-            wp_view_sub(r->scan.source, begin, r->scan.at);
 }
 
 // {"enabled": true} of a document; a list of citations, on a text of the assistant's, is none.
@@ -193,7 +193,7 @@ static void read_block(struct reader *r, enum wp_tier tier, wp_view role, uint32
                                          : "content: Input should be a string or a list of blocks");
         return;
     }
-    size_t begin = r->scan.at, others = 0;
+    size_t begin = r->scan.at, first = r->markers.count, others = 0;
     if (!wp_json_enter_object(&r->scan))
         return;
     while (wp_json_next_key(&r->scan, &key)) {
@@ -206,7 +206,7 @@ static void read_block(struct reader *r, enum wp_tier tier, wp_view role, uint32
         wp_view value = wp_json_value(&r->scan);
         if (wp_view_is(key, "cache_control")) {
             if (value.len > 0 && value.ptr[0] == '{')
-                block.marker = add_marker(r, tier, index, (wp_view){NULL, 0}, key, value, false);
+                block.marker = add_marker(r, tier, index, key, value, false);
         } else if (wp_view_is(key, "type")) {
             block.kind = kind_of(value);
         } else if (wp_view_is(key, "citations") && tier == WP_TIER_MESSAGES) {
@@ -223,7 +223,7 @@ static void read_block(struct reader *r, enum wp_tier tier, wp_view role, uint32
     block.value = wp_view_sub(r->scan.source, begin, r->scan.at);
     block.plain_text = block.kind == WP_BLOCK_TEXT && others == 0 && block.text.len > 0;
     block.billing = tier == WP_TIER_SYSTEM && block.kind == WP_BLOCK_TEXT && is_billing(block.text);
-    set_container(r, block.marker, begin);
+    set_containers(r, first, begin);
     if (tier == WP_TIER_MESSAGES && block.kind == WP_BLOCK_IMAGE)
         r->out->has_images = true;
     if (slot != NULL)
@@ -359,7 +359,7 @@ static void plain_member(struct reader *r, wp_view key, wp_view value)
     } else if (wp_view_is(key, "metadata")) {
         out->metadata = value;
     } else if (wp_view_is(key, "cache_control") && value.len > 0 && value.ptr[0] == '{') {
-        add_marker(r, WP_TIER_TOP, UINT32_MAX, (wp_view){NULL, 0}, key, value, false);
+        add_marker(r, WP_TIER_TOP, UINT32_MAX, key, value, false);
     }
 }
 
@@ -491,6 +491,7 @@ enum wp_err wp_request_scan(struct wp_arena *arena, wp_view body, struct wp_requ
     wp_json_scan_init(&r.scan, body);
     if (wp_json_peek(&r.scan) != WP_JSON_OBJECT)
         invalid(&r, "Input should be a valid dictionary");
+    size_t begin = r.scan.at; // the whole object holds the automatic marker
     if (r.invalid != NULL)
         wp_json_value(&r.scan);
     else if (wp_json_enter_object(&r.scan))
@@ -507,6 +508,7 @@ enum wp_err wp_request_scan(struct wp_arena *arena, wp_view body, struct wp_requ
         *offset = r.scan.error_offset;
         return WP_ERR_INVALID_JSON;
     }
+    set_containers(&r, 0, begin);
     *detail = r.invalid != NULL ? r.invalid : missing(out);
     if (*detail != NULL)
         return WP_ERR_INVALID;
