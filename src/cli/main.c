@@ -36,8 +36,9 @@ static int unknown_command(const char *name)
             nearest = COMMANDS[i]->name;
         }
     }
-    fprintf(stderr, "warmpath: there is no command %s%s%s; see warmpath --help\n", name,
-            nearest != NULL ? ", did you mean " : "", nearest != NULL ? nearest : "");
+    fprintf(stderr, "warmpath: there is no command %s%s%s%s See warmpath --help.\n", name,
+            nearest != NULL ? "; did you mean " : ".", nearest != NULL ? nearest : "",
+            nearest != NULL ? "?" : "");
     return 2;
 }
 

@@ -8,8 +8,9 @@
 static void print_help(const struct wp_command *command, const struct wp_option *options,
                        size_t count)
 {
-    printf("%s\n\nusage: warmpath %s %s%s\n\n%s\n\noptions:\n", command->summary, command->name,
-           count > 0 ? "[options] " : "", command->arguments, command->details);
+    printf("warmpath %s: %s\n\nusage: warmpath %s%s%s%s\n\n%s\n\noptions:\n", command->name,
+           command->summary, command->name, count > 0 ? " [options]" : "",
+           command->arguments[0] != '\0' ? " " : "", command->arguments, command->details);
     for (size_t i = 0; i < count; i++) {
         char left[64];
         snprintf(left, sizeof(left), "%s%s%s%s%s", options[i].name,
@@ -43,9 +44,9 @@ static int unknown(const struct wp_command *command, const struct wp_option *opt
             nearest = options[i].name;
         }
     }
-    fprintf(stderr, "warmpath %s: unknown option %.*s%s%s; see warmpath %s --help\n", command->name,
-            WP_VIEW_ARG(name), nearest != NULL ? ", did you mean " : "",
-            nearest != NULL ? nearest : "", command->name);
+    fprintf(stderr, "warmpath %s: unknown option %.*s%s%s%s See warmpath %s --help.\n",
+            command->name, WP_VIEW_ARG(name), nearest != NULL ? "; did you mean " : ".",
+            nearest != NULL ? nearest : "", nearest != NULL ? "?" : "", command->name);
     return 2;
 }
 

@@ -286,6 +286,8 @@ static void reload(struct process *p)
     enum wp_err err = wp_config_load_file(p->options->config_path, diagnostics, &snapshot);
     wp_process_print(diagnostics);
     wp_diagnostics_free(diagnostics);
+    if (err == WP_OK && !exposure_allowed(snapshot, p->options))
+        err = WP_ERR_INVALID;
     if (err == WP_OK)
         err = wp_gateway_configure(p->gateway, snapshot, error, sizeof(error));
     wp_snapshot_unref(snapshot);

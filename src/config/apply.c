@@ -1,15 +1,28 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "base/url.h"
 #include "config/private.h"
+
+// What was found, without anything that may be a secret.
+static wp_view shown(const struct wp_descriptor *descriptor, const struct wp_yaml_node *node)
+{
+    if (node->kind == WP_YAML_LIST)
+        return WP_VIEW("a list");
+    if (node->kind == WP_YAML_MAP)
+        return WP_VIEW("a mapping");
+    if (descriptor->secret || descriptor->type == WP_TYPE_URL || node->env.len > 0)
+        return WP_VIEW("another value");
+    return wp_view_sub(node->text, 0, 80);
+}
 
 static bool complain(struct wp_diagnostics *diagnostics, const struct wp_yaml_node *node,
                      const struct wp_path *path, const struct wp_descriptor *descriptor)
 {
-    wp_diagnostics_add(diagnostics, WP_DIAG_ERROR, &node->place, path, "expected %s%s",
-                       wp_type_expected(descriptor->type),
-                       descriptor->secret || node->kind > WP_YAML_TEXT ? ""
-                                                                       : ", got another value");
+    wp_view found = shown(descriptor, node);
+    const char *quote = found.ptr == node->text.ptr && node->kind == WP_YAML_TEXT ? "\"" : "";
+    wp_diagnostics_add(diagnostics, WP_DIAG_ERROR, &node->place, path, "expected %s, got %s%.*s%s",
+                       wp_type_expected(descriptor->type), quote, WP_VIEW_ARG(found), quote);
     return false;
 }
 
@@ -127,6 +140,17 @@ static bool checks(struct wp_diagnostics *diagnostics, const struct wp_yaml_node
     return true;
 }
 
+// "RateLimitErrorRetries", "RateLimitErrorAllowedFails", "DefaultRetries".
+static bool is_kind(wp_view key, wp_view kind)
+{
+    if (!wp_view_starts_with(key, kind))
+        return false;
+    wp_view rest = wp_view_skip(key, kind.len);
+    if (wp_view_starts_with(rest, WP_VIEW("Error")))
+        rest = wp_view_skip(rest, 5);
+    return wp_view_is(rest, "Retries") || wp_view_is(rest, "AllowedFails");
+}
+
 static bool policy(struct wp_diagnostics *diagnostics, const struct wp_yaml_node *node,
                    const struct wp_path *path, int32_t *out)
 {
@@ -140,7 +164,7 @@ static bool policy(struct wp_diagnostics *diagnostics, const struct wp_yaml_node
         double value;
         bool found = false;
         for (size_t k = 0; k < WP_KIND_COUNT && !found; k++) {
-            found = wp_view_starts_with(key, wp_view_of(kinds[k]));
+            found = is_kind(key, wp_view_of(kinds[k]));
             if (found && whole(node->pairs[i].value, 0, 1000000, &value))
                 out[k] = (int32_t)value;
             else if (found && node->pairs[i].value->kind != WP_YAML_NULL)
@@ -149,7 +173,11 @@ static bool policy(struct wp_diagnostics *diagnostics, const struct wp_yaml_node
         }
         if (!found)
             wp_diagnostics_add(diagnostics, WP_DIAG_WARNING, &node->pairs[i].key->place, path,
-                               "unknown kind of error %.*s", WP_VIEW_ARG(wp_view_sub(key, 0, 80)));
+                               "unknown kind of error %.*s; known: BadRequest, Authentication, "
+                               "Timeout, RateLimit, ContentPolicyViolation, InternalServer, "
+                               "ServiceUnavailable, NotFound, BadGateway, each with ErrorRetries "
+                               "or ErrorAllowedFails behind it",
+                               WP_VIEW_ARG(wp_view_sub(key, 0, 80)));
     }
     return true;
 }
@@ -181,22 +209,22 @@ static bool store_number(const struct wp_descriptor *d, const struct wp_yaml_nod
         *(uint64_t *)at = (uint64_t)value;
         return true;
     case WP_TYPE_SECONDS:
-        if (!number(node, &value) || value < 0 || value > 4000000)
+        if (!number(node, &value) || !(value >= 0 && value <= 4000000))
             return false;
         *(uint32_t *)at = (uint32_t)(value * 1000);
         return true;
     case WP_TYPE_SECONDS64:
-        if (!number(node, &value) || value < 0 || value > 1e9)
+        if (!number(node, &value) || !(value >= 0 && value <= 1e9))
             return false;
         *(int64_t *)at = (int64_t)(value * 1000);
         return true;
     case WP_TYPE_NUMBER:
-        if (!number(node, &value) || value < 0)
+        if (!number(node, &value) || !(value >= 0 && value <= 1e15))
             return false;
         *(double *)at = value;
         return true;
     case WP_TYPE_MEGABYTES:
-        if (!number(node, &value) || value <= 0 || value > 1024)
+        if (!number(node, &value) || !(value > 0 && value <= 1024))
             return false;
         *(uint64_t *)at = (uint64_t)(value * 1024 * 1024);
         return true;
@@ -210,6 +238,11 @@ static bool is_number_type(enum wp_type type)
     return type == WP_TYPE_UINT32 || type == WP_TYPE_INT32 || type == WP_TYPE_UINT64 ||
            type == WP_TYPE_SECONDS || type == WP_TYPE_SECONDS64 || type == WP_TYPE_NUMBER ||
            type == WP_TYPE_MEGABYTES;
+}
+
+static enum wp_yaml_kind kind_of(enum wp_type type)
+{
+    return type == WP_TYPE_LIST ? WP_YAML_LIST : type == WP_TYPE_MAP ? WP_YAML_MAP : WP_YAML_TEXT;
 }
 
 bool wp_config_apply(struct wp_arena *arena, struct wp_diagnostics *diagnostics,
@@ -228,6 +261,13 @@ bool wp_config_apply(struct wp_arena *arena, struct wp_diagnostics *diagnostics,
             *(wp_view *)at = wp_arena_copy(arena, node->text);
         if (ok && descriptor->secret)
             wp_log_register_secret(node->text);
+    } else if (descriptor->type == WP_TYPE_URL) {
+        struct wp_url url;
+        ok = node->kind == WP_YAML_TEXT && (node->text.len == 0 || wp_url_parse(node->text, &url));
+        if (ok)
+            *(wp_view *)at = wp_arena_copy(arena, node->text);
+    } else if (descriptor->type >= WP_TYPE_LIST) {
+        ok = node->kind == kind_of(descriptor->type);
     } else if (descriptor->type == WP_TYPE_BOOL) {
         ok = boolean(node, at);
     } else if (descriptor->type == WP_TYPE_DAYS) {

@@ -30,13 +30,13 @@
     }
 
 const struct wp_descriptor wp_descriptors[] = {
-    ROW(TOP, "model_list", ELSEWHERE, 0, "", "the deployments"),
-    ROW(TOP, "router_settings", ELSEWHERE, 0, "", "routing, retries, cooldown, fallbacks"),
-    ROW(TOP, "litellm_settings", ELSEWHERE, 0, "", "some router settings may stand here too"),
-    ROW(TOP, "general_settings", ELSEWHERE, 0, "", "key, ledger, limits"),
-    ROW(TOP, "environment_variables", ELSEWHERE, 0, "", "set before anything else is read"),
-    ROW(TOP, "include", ELSEWHERE, 0, "", "files to read too, relative to this one"),
-    ROW(TOP, "credential_list", ELSEWHERE, 0, "", "named credentials for litellm_credential_name"),
+    ROW(TOP, "model_list", LIST, 0, "", "the deployments"),
+    ROW(TOP, "router_settings", MAP, 0, "", "routing, retries, cooldown, fallbacks"),
+    ROW(TOP, "litellm_settings", MAP, 0, "", "some router settings may stand here too"),
+    ROW(TOP, "general_settings", MAP, 0, "", "key, ledger, limits"),
+    ROW(TOP, "environment_variables", MAP, 0, "", "set before anything else is read"),
+    ROW(TOP, "include", LIST, 0, "", "files to read too, relative to this one"),
+    ROW(TOP, "credential_list", LIST, 0, "", "named credentials for litellm_credential_name"),
     IGNORE(TOP, "callback_settings"),
     IGNORE(TOP, "mcp_servers"),
     IGNORE(TOP, "worker_registry"),
@@ -44,15 +44,15 @@ const struct wp_descriptor wp_descriptors[] = {
     REFUSE(TOP, "guardrails", "requests would pass without the checks that it asks for"),
 
     ROW(ENTRY, "model_name", TEXT, D(model_name), "", "public name of the group; may hold *"),
-    ROW(ENTRY, "litellm_params", ELSEWHERE, 0, "", "how the deployment is reached"),
-    ROW(ENTRY, "model_info", ELSEWHERE, 0, "", "facts about it"),
+    ROW(ENTRY, "litellm_params", MAP, 0, "", "how the deployment is reached"),
+    ROW(ENTRY, "model_info", MAP, 0, "", "facts about it"),
 
     ROW(PARAMS, "model", TEXT, D(model), "",
         "provider/model, or a bare Bedrock id; the prefix selects the platform"),
-    ROW(PARAMS, "custom_llm_provider", ELSEWHERE, 0, "", "platform, instead of a prefix"),
+    ROW(PARAMS, "custom_llm_provider", NAME, 0, "", "platform, instead of a prefix"),
     SECRET(PARAMS, "api_key", D(api_key), "Anthropic key, or Bedrock API key (bearer)"),
-    ROW(PARAMS, "api_base", TEXT, D(api_base), "the provider's own", "base URL"),
-    ROW(PARAMS, "base_url", TEXT, D(api_base), "", "the same as api_base"),
+    ROW(PARAMS, "api_base", URL, D(api_base), "the provider's own", "base URL"),
+    ROW(PARAMS, "base_url", URL, D(api_base), "", "the same as api_base"),
     ROW(PARAMS, "api_version", TEXT, D(api_version), "", "version for platforms that ask for one"),
     ROW(PARAMS, "model_id", TEXT, D(model_id), "", "ARN that replaces the model in Bedrock's URL"),
     SECRET(PARAMS, "aws_access_key_id", D(aws.access_key_id), "explicit AWS key"),
@@ -66,16 +66,16 @@ const struct wp_descriptor wp_descriptors[] = {
     ROW(PARAMS, "aws_external_id", TEXT, D(aws.external_id), "", "external id of the role"),
     ROW(PARAMS, "aws_web_identity_token", TEXT, D(aws.web_identity_token), "",
         "file with a web identity token"),
-    ROW(PARAMS, "aws_sts_endpoint", TEXT, D(aws.sts_endpoint), "the region's", "STS endpoint"),
-    ROW(PARAMS, "aws_bedrock_runtime_endpoint", TEXT, D(aws.runtime_endpoint),
+    ROW(PARAMS, "aws_sts_endpoint", URL, D(aws.sts_endpoint), "the region's", "STS endpoint"),
+    ROW(PARAMS, "aws_bedrock_runtime_endpoint", URL, D(aws.runtime_endpoint),
         "AWS_BEDROCK_RUNTIME_ENDPOINT, AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
         "Bedrock runtime endpoint"),
     ROW(PARAMS, "aws_bedrock_project_id", TEXT, D(aws.project_id), "", "workspace on AWS"),
     ROW(PARAMS, "vertex_project", TEXT, D(vertex.project), "", "Google project"),
     ROW(PARAMS, "vertex_location", TEXT, D(vertex.location), "", "Google location"),
     SECRET(PARAMS, "vertex_credentials", D(vertex.credentials), "service account file or JSON"),
-    ROW(PARAMS, "extra_headers", ELSEWHERE, 0, "", "headers added to each upstream request"),
-    ROW(PARAMS, "tags", ELSEWHERE, 0, "", "labels, shown only"),
+    ROW(PARAMS, "extra_headers", MAP, 0, "", "headers added to each upstream request"),
+    ROW(PARAMS, "tags", LIST, 0, "", "labels, shown only"),
     ROW(PARAMS, "timeout", SECONDS, D(timeout_ms), "router's", "whole answer, seconds"),
     ROW(PARAMS, "stream_timeout", SECONDS, D(stream_timeout_ms), "timeout",
         "first byte of a stream, seconds"),
@@ -95,7 +95,7 @@ const struct wp_descriptor wp_descriptors[] = {
     ROW(PARAMS, "max_parallel_requests", UINT32, D(max_parallel_requests), "",
         "requests in flight at most"),
     ROW(PARAMS, "cooldown_time", SECONDS64, D(cooldown_ms), "router's", "seconds"),
-    ROW(PARAMS, "litellm_credential_name", ELSEWHERE, 0, "", "entry of credential_list"),
+    ROW(PARAMS, "litellm_credential_name", NAME, 0, "", "entry of credential_list"),
     ROW(PARAMS, "input_cost_per_token", NUMBER, D(price.input), "data/models.json", "USD"),
     ROW(PARAMS, "output_cost_per_token", NUMBER, D(price.output), "data/models.json", "USD"),
     ROW(PARAMS, "cache_read_input_token_cost", NUMBER, D(price.cache_read), "data/models.json",
@@ -104,6 +104,18 @@ const struct wp_descriptor wp_descriptors[] = {
         "data/models.json", "USD, 5 minutes"),
     ROW(PARAMS, "cache_creation_input_token_cost_above_1hr", NUMBER, D(price.cache_write_1h),
         "data/models.json", "USD, one hour"),
+    ROW(PARAMS, "input_cost_per_token_above_200k_tokens", NUMBER, D(price.input_above_200k),
+        "data/models.json", "USD, of prompts above 200,000 tokens"),
+    ROW(PARAMS, "output_cost_per_token_above_200k_tokens", NUMBER, D(price.output_above_200k),
+        "data/models.json", "USD, of prompts above 200,000 tokens"),
+    ROW(PARAMS, "cache_read_input_token_cost_above_200k_tokens", NUMBER,
+        D(price.cache_read_above_200k), "data/models.json", "USD, of prompts above 200,000 tokens"),
+    ROW(PARAMS, "cache_creation_input_token_cost_above_200k_tokens", NUMBER,
+        D(price.cache_write_5m_above_200k), "data/models.json",
+        "USD, 5 minutes, of prompts above 200,000 tokens"),
+    ROW(PARAMS, "cache_creation_input_token_cost_above_1hr_above_200k_tokens", NUMBER,
+        D(price.cache_write_1h_above_200k), "data/models.json",
+        "USD, one hour, of prompts above 200,000 tokens"),
     OWN(PARAMS, "billing_header", BILLING, D(billing_header), "drop, except on Anthropic",
         "Claude Code's attribution block: keep or drop"),
     OWN(PARAMS, "allow_link_local", BOOL, D(allow_link_local), "false",
@@ -126,6 +138,29 @@ const struct wp_descriptor wp_descriptors[] = {
     IGNORE(PARAMS, "client_secret"),
     IGNORE(PARAMS, "default_api_key_tpm_limit"),
     IGNORE(PARAMS, "default_api_key_rpm_limit"),
+    IGNORE(PARAMS, "rpd"),
+    IGNORE(PARAMS, "tpd"),
+    IGNORE(PARAMS, "stream_timeout_by_service_tier"),
+    IGNORE(PARAMS, "timeout_by_service_tier"),
+    IGNORE(PARAMS, "anthropic_*"),
+    IGNORE(PARAMS, "aws_batch_role_arn"),
+    IGNORE(PARAMS, "aws_bedrock_control_plane_endpoint"),
+    IGNORE(PARAMS, "bedrock_tags"),
+    IGNORE(PARAMS, "azure_*"),
+    IGNORE(PARAMS, "s3_*"),
+    IGNORE(PARAMS, "token_exchange_*"),
+    IGNORE(PARAMS, "auto_router_*"),
+    IGNORE(PARAMS, "adaptive_router_*"),
+    IGNORE(PARAMS, "complexity_router_*"),
+    IGNORE(PARAMS, "quality_router_*"),
+    IGNORE(PARAMS, "merge_reasoning_content_in_choices"),
+    IGNORE(PARAMS, "use_litellm_proxy"),
+    IGNORE(PARAMS, "tiered_pricing"),
+    IGNORE(PARAMS, "input_cost_per_*"),
+    IGNORE(PARAMS, "output_cost_per_*"),
+    IGNORE(PARAMS, "cache_read_input_*"),
+    IGNORE(PARAMS, "cache_creation_input_*"),
+    IGNORE(PARAMS, "search_context_cost_per_query"),
     REFUSE(PARAMS, "configurable_clientside_auth_params",
            "callers may never choose where a request goes"),
     REFUSE(PARAMS, "max_budget", "spending would not be limited"),
@@ -134,7 +169,7 @@ const struct wp_descriptor wp_descriptors[] = {
     ROW(INFO, "id", TEXT, D(id), "LiteLLM's hash of the parameters", "deployment id"),
     QUIET(INFO, "mode", ""),
     ROW(INFO, "base_model", TEXT, D(base_model), "", "model whose prices and facts apply"),
-    ROW(INFO, "litellm_provider", ELSEWHERE, 0, "", "platform, where the model does not tell"),
+    ROW(INFO, "litellm_provider", NAME, 0, "", "platform, where the model does not tell"),
     ROW(INFO, "max_input_tokens", UINT32, D(max_input_tokens), "data/models.json",
         "context window"),
     ROW(INFO, "max_output_tokens", UINT32, D(max_output_tokens), "data/models.json", ""),
@@ -148,7 +183,21 @@ const struct wp_descriptor wp_descriptors[] = {
     ROW(INFO, "cache_read_input_token_cost", NUMBER, D(price.cache_read), "data/models.json",
         "USD"),
     ROW(INFO, "cache_creation_input_token_cost", NUMBER, D(price.cache_write_5m),
-        "data/models.json", "USD"),
+        "data/models.json", "USD, 5 minutes"),
+    ROW(INFO, "cache_creation_input_token_cost_above_1hr", NUMBER, D(price.cache_write_1h),
+        "data/models.json", "USD, one hour"),
+    ROW(INFO, "input_cost_per_token_above_200k_tokens", NUMBER, D(price.input_above_200k),
+        "data/models.json", "USD, of prompts above 200,000 tokens"),
+    ROW(INFO, "output_cost_per_token_above_200k_tokens", NUMBER, D(price.output_above_200k),
+        "data/models.json", "USD, of prompts above 200,000 tokens"),
+    ROW(INFO, "cache_read_input_token_cost_above_200k_tokens", NUMBER,
+        D(price.cache_read_above_200k), "data/models.json", "USD, of prompts above 200,000 tokens"),
+    ROW(INFO, "cache_creation_input_token_cost_above_200k_tokens", NUMBER,
+        D(price.cache_write_5m_above_200k), "data/models.json",
+        "USD, 5 minutes, of prompts above 200,000 tokens"),
+    ROW(INFO, "cache_creation_input_token_cost_above_1hr_above_200k_tokens", NUMBER,
+        D(price.cache_write_1h_above_200k), "data/models.json",
+        "USD, one hour, of prompts above 200,000 tokens"),
     OWN(INFO, "cache_domain", TEXT, D(cache_domain),
         "credential, region, model; anthropic-workspace-id",
         "deployments with one name share a prompt cache"),
@@ -173,6 +222,20 @@ const struct wp_descriptor wp_descriptors[] = {
     QUIET(INFO, "disable_background_health_check", ""),
     IGNORE(INFO, "allowed_fails_policy"),
     IGNORE(INFO, "enable_tag_filtering"),
+    IGNORE(INFO, "tiered_pricing"),
+    IGNORE(INFO, "ptu_*"),
+    IGNORE(INFO, "input_cost_per_*"),
+    IGNORE(INFO, "output_cost_per_*"),
+    IGNORE(INFO, "cache_read_input_*"),
+    IGNORE(INFO, "cache_creation_input_*"),
+    IGNORE(INFO, "member_auto_router"),
+    IGNORE(INFO, "pricing_provider"),
+    QUIET(INFO, "created_at", ""),
+    QUIET(INFO, "created_by", ""),
+    QUIET(INFO, "updated_at", ""),
+    QUIET(INFO, "updated_by", ""),
+    QUIET(INFO, "discoverable", ""),
+    REFUSE(INFO, "enforce_supported_endpoints", "callers could use more endpoints than it allows"),
     REFUSE(INFO, "team_id", "other teams could use the deployment"),
     REFUSE(INFO, "team_public_model_name", "other teams could use the deployment"),
     REFUSE(INFO, "access_windows", "the deployment would be open at all times"),
@@ -210,13 +273,11 @@ const struct wp_descriptor wp_descriptors[] = {
         "memory for the requests that renewals are made of"),
     OWN(ROUTER, "keep_warm_guard_seconds", SECONDS, R(keep_warm_guard_ms), "20",
         "how long before an entry's expiry its renewal is decided"),
-    ROW(ROUTER, "fallbacks", ELSEWHERE, 0, "", "[{group: [group, …]}]"),
-    ROW(ROUTER, "context_window_fallbacks", ELSEWHERE, 0, "",
-        "the same, when the prompt is too long"),
-    ROW(ROUTER, "content_policy_fallbacks", ELSEWHERE, 0, "", "the same, on refusals"),
-    ROW(ROUTER, "default_fallbacks", ELSEWHERE, 0, "", "[group, …] for groups without their own"),
-    ROW(ROUTER, "model_group_alias", ELSEWHERE, 0, "",
-        "{alias: group} or {alias: {model, hidden}}"),
+    ROW(ROUTER, "fallbacks", LIST, 0, "", "[{group: [group, …]}]"),
+    ROW(ROUTER, "context_window_fallbacks", LIST, 0, "", "the same, when the prompt is too long"),
+    ROW(ROUTER, "content_policy_fallbacks", LIST, 0, "", "the same, on refusals"),
+    ROW(ROUTER, "default_fallbacks", LIST, 0, "", "[group, …] for groups without their own"),
+    ROW(ROUTER, "model_group_alias", MAP, 0, "", "{alias: group} or {alias: {model, hidden}}"),
     IGNORE(ROUTER, "routing_strategy_args"),
     IGNORE(ROUTER, "routing_groups"),
     IGNORE(ROUTER, "model_group_retry_policy"),
@@ -236,6 +297,23 @@ const struct wp_descriptor wp_descriptors[] = {
     IGNORE(ROUTER, "health_check_staleness_threshold"),
     QUIET(ROUTER, "ignore_invalid_deployments", ""),
     IGNORE(ROUTER, "default_litellm_params"),
+    IGNORE(ROUTER, "weights"),
+    IGNORE(ROUTER, "default_priority"),
+    IGNORE(ROUTER, "alerting_config"),
+    IGNORE(ROUTER, "assistants_config"),
+    IGNORE(ROUTER, "plugins"),
+    IGNORE(ROUTER, "search_tools"),
+    IGNORE(ROUTER, "enable_mid_stream_fallback_continuation"),
+    IGNORE(ROUTER, "fallback_on_unsupported_params"),
+    IGNORE(ROUTER, "session_affinity_repin_on_failover"),
+    IGNORE(ROUTER, "health_check_ignore_transient_errors"),
+    IGNORE(ROUTER, "background_health_check_model_groups"),
+    QUIET(ROUTER, "max_retries", "LiteLLM's router ignores it too"),
+    QUIET(ROUTER, "caching_groups", ""),
+    QUIET(ROUTER, "polling_interval", ""),
+    REFUSE(ROUTER, "guardrail_list", "requests would pass without the checks that it asks for"),
+    REFUSE(ROUTER, "fallback_access_check", "fallbacks would reach models that it closes"),
+    REFUSE(ROUTER, "fallback_budget_check", "spending would not be limited"),
     REFUSE(ROUTER, "enable_tag_filtering", "requests would reach deployments outside their tags"),
     IGNORE(ROUTER, "tag_filtering_match_any"),
     IGNORE(ROUTER, "tag_routing_prefix"),
@@ -245,11 +323,11 @@ const struct wp_descriptor wp_descriptors[] = {
     ROW(LITELLM, "allowed_fails", INT32, R(allowed_fails), "", "as in router_settings"),
     ROW(LITELLM, "cooldown_time", SECONDS, R(cooldown_ms), "5", "as in router_settings"),
     ROW(LITELLM, "request_timeout", SECONDS, R(timeout_ms), "600", "seconds"),
-    ROW(LITELLM, "fallbacks", ELSEWHERE, 0, "", "as in router_settings"),
-    ROW(LITELLM, "context_window_fallbacks", ELSEWHERE, 0, "", "as in router_settings"),
-    ROW(LITELLM, "content_policy_fallbacks", ELSEWHERE, 0, "", "as in router_settings"),
-    ROW(LITELLM, "default_fallbacks", ELSEWHERE, 0, "", "as in router_settings"),
-    ROW(LITELLM, "model_group_alias", ELSEWHERE, 0, "", "as in router_settings"),
+    ROW(LITELLM, "fallbacks", LIST, 0, "", "as in router_settings"),
+    ROW(LITELLM, "context_window_fallbacks", LIST, 0, "", "as in router_settings"),
+    ROW(LITELLM, "content_policy_fallbacks", LIST, 0, "", "as in router_settings"),
+    ROW(LITELLM, "default_fallbacks", LIST, 0, "", "as in router_settings"),
+    ROW(LITELLM, "model_group_alias", MAP, 0, "", "as in router_settings"),
     QUIET(LITELLM, "drop_params", ""),
     QUIET(LITELLM, "modify_params", ""),
     QUIET(LITELLM, "set_verbose", ""),
@@ -287,6 +365,8 @@ const struct wp_descriptor wp_descriptors[] = {
     ROW(GENERAL, "max_request_size_mb", MEGABYTES, G(max_request_bytes), "32", "body limit"),
     ROW(GENERAL, "maximum_spend_logs_retention_period", DAYS, G(retention_days), "forever",
         "age at which rows are deleted, such as 30d"),
+    ROW(GENERAL, "disable_requester_ip_address_logging", BOOL, G(hide_addresses), "false",
+        "keep callers' addresses out of the ledger"),
     OWN(GENERAL, "failed_keys_per_minute", UINT32, G(failed_keys_per_minute), "30",
         "wrong keys and sign-ins of one address before it has to wait; 0: no limit"),
     OWN(GENERAL, "header_bytes_max", UINT32, G(listen.head_bytes_max), "65536",
@@ -335,6 +415,42 @@ const struct wp_descriptor wp_descriptors[] = {
     IGNORE(GENERAL, "ui_access_mode"),
     IGNORE(GENERAL, "user_header_name"),
     IGNORE(GENERAL, "use_redis_transaction_buffer"),
+    IGNORE(GENERAL, "alerting_args"),
+    IGNORE(GENERAL, "alert_to_webhook_url"),
+    IGNORE(GENERAL, "max_response_size_mb"),
+    IGNORE(GENERAL, "max_in_flight_requests_per_worker"),
+    IGNORE(GENERAL, "max_queued_requests_per_worker"),
+    IGNORE(GENERAL, "admission_queue_timeout_seconds"),
+    IGNORE(GENERAL, "maximum_spend_logs_cleanup_*"),
+    IGNORE(GENERAL, "maximum_spend_logs_size*"),
+    IGNORE(GENERAL, "use_x_forwarded_for"),
+    IGNORE(GENERAL, "trusted_proxy_ranges"),
+    IGNORE(GENERAL, "user_header_mappings"),
+    IGNORE(GENERAL, "request_tag_mappings"),
+    IGNORE(GENERAL, "custom_sso"),
+    IGNORE(GENERAL, "custom_ui_sso_sign_in_handler"),
+    IGNORE(GENERAL, "control_plane_url"),
+    IGNORE(GENERAL, "coordination_redis"),
+    IGNORE(GENERAL, "proxy_config_reload_interval_seconds"),
+    IGNORE(GENERAL, "enable_claude_code_gateway"),
+    IGNORE(GENERAL, "claude_code_gateway_managed_settings"),
+    IGNORE(GENERAL, "pass_through_request_timeout"),
+    IGNORE(GENERAL, "plugins"),
+    IGNORE(GENERAL, "otel"),
+    IGNORE(GENERAL, "mcp_*"),
+    IGNORE(GENERAL, "include_call_id_in_error_body"),
+    IGNORE(GENERAL, "disable_fallbacks_on_per_model_rate_limits"),
+    IGNORE(GENERAL, "spend_logs_*"),
+    QUIET(GENERAL, "database_*", "the ledger is SQLite"),
+    QUIET(GENERAL, "user_api_key_cache_ttl", "there is one key"),
+    QUIET(GENERAL, "user_api_key_cache_max_size", "there is one key"),
+    QUIET(GENERAL, "infer_model_from_keys", ""),
+    QUIET(GENERAL, "allow_requests_on_db_unavailable", "requests never wait for the ledger"),
+    QUIET(GENERAL, "disable_master_key_return", "it is never returned"),
+    QUIET(GENERAL, "failed_login_block_seconds", "see failed_keys_per_minute"),
+    QUIET(GENERAL, "failed_login_window_seconds", "see failed_keys_per_minute"),
+    QUIET(GENERAL, "password_policy_*", "there are no passwords"),
+    QUIET(GENERAL, "health_check_*", ""),
     REFUSE(GENERAL, "allowed_ips", "any address could connect; use a firewall"),
     REFUSE(GENERAL, "custom_auth", "callers would not be checked by it"),
     REFUSE(GENERAL, "enable_jwt_auth", "callers would not be checked by it"),
@@ -350,6 +466,15 @@ const struct wp_descriptor wp_descriptors[] = {
     REFUSE(GENERAL, "key_management_system", "secrets would not be fetched from it"),
     REFUSE(GENERAL, "key_management_settings", "secrets would not be fetched from it"),
     REFUSE(GENERAL, "fail_closed_budget_enforcement", "there are no budgets"),
+    REFUSE(GENERAL, "use_azure_key_vault", "secrets would not be fetched from it"),
+    REFUSE(GENERAL, "use_google_kms", "secrets would not be fetched from it"),
+    REFUSE(GENERAL, "enforce_user_param", "requests without a user would not be rejected"),
+    REFUSE(GENERAL, "enforced_params", "requests without them would not be rejected"),
+    REFUSE(GENERAL, "enforce_rbac", "roles would not be enforced"),
+    REFUSE(GENERAL, "role_permissions", "roles would not be enforced"),
+    REFUSE(GENERAL, "provider_url_destination_allowed_hosts",
+           "upstreams would not be restricted to it"),
+    REFUSE(GENERAL, "fail_closed_rate_limit_enforcement", "there are no limits per key"),
     REFUSE(GENERAL, "missing_session_id", "requests without a session would not be rejected"),
 };
 const size_t wp_descriptor_count = sizeof(wp_descriptors) / sizeof(wp_descriptors[0]);
@@ -366,27 +491,62 @@ const char *wp_level_name(enum wp_level level)
     return names[level];
 }
 
+static bool stands_for(const struct wp_descriptor *row, wp_view key)
+{
+    wp_view name = wp_view_of(row->key);
+    if (!wp_view_ends_with(name, WP_VIEW("*")))
+        return wp_view_eq(key, name);
+    return wp_view_starts_with(key, wp_view_sub(name, 0, name.len - 1));
+}
+
+// Exact rows go before patterns.
 const struct wp_descriptor *wp_descriptor_find(enum wp_level level, wp_view key)
 {
-    for (size_t i = 0; i < wp_descriptor_count; i++)
-        if (wp_descriptors[i].level == level && wp_view_is(key, wp_descriptors[i].key))
-            return &wp_descriptors[i];
-    return NULL;
+    const struct wp_descriptor *found = NULL;
+    for (size_t i = 0; i < wp_descriptor_count; i++) {
+        const struct wp_descriptor *row = &wp_descriptors[i];
+        if (row->level != level || !stands_for(row, key))
+            continue;
+        if (wp_view_is(key, row->key))
+            return row;
+        found = found == NULL ? row : found;
+    }
+    if (found == NULL && level == WP_LEVEL_LITELLM)
+        return wp_descriptor_find(WP_LEVEL_ROUTER, key);
+    return found;
+}
+
+// "aws_region" for aws_region_name: one begins with the other.
+static bool shortened(wp_view key, wp_view name)
+{
+    return key.len >= 5 && name.len >= 5 &&
+           (wp_view_starts_with(name, key) || wp_view_starts_with(key, name));
+}
+
+static void nearest(enum wp_level level, wp_view key, size_t *least, const char **best)
+{
+    for (size_t i = 0; i < wp_descriptor_count; i++) {
+        wp_view name = wp_view_of(wp_descriptors[i].key);
+        if (wp_descriptors[i].level != level || wp_view_ends_with(name, WP_VIEW("*")))
+            continue;
+        size_t distance = wp_view_distance(key, name);
+        size_t limit = key.len / 3 + 2;
+        if (distance >= limit && shortened(key, name))
+            distance = limit - 1;
+        if (distance < *least) {
+            *least = distance;
+            *best = wp_descriptors[i].key;
+        }
+    }
 }
 
 const char *wp_descriptor_nearest(enum wp_level level, wp_view key)
 {
     const char *best = NULL;
     size_t least = key.len / 3 + 2;
-    for (size_t i = 0; i < wp_descriptor_count; i++) {
-        if (wp_descriptors[i].level != level)
-            continue;
-        size_t distance = wp_view_distance(key, wp_view_of(wp_descriptors[i].key));
-        if (distance < least) {
-            least = distance;
-            best = wp_descriptors[i].key;
-        }
-    }
+    nearest(level, key, &least, &best);
+    if (level == WP_LEVEL_LITELLM)
+        nearest(WP_LEVEL_ROUTER, key, &least, &best);
     return best;
 }
 
@@ -420,8 +580,16 @@ const char *wp_type_expected(enum wp_type type)
         return "keep or drop";
     case WP_TYPE_POLICY:
         return "a mapping such as {RateLimitErrorRetries: 3}";
+    case WP_TYPE_URL:
+        return "a URL such as https://host:8443/path, without user info";
+    case WP_TYPE_LIST:
+        return "a list";
+    case WP_TYPE_MAP:
+        return "a mapping";
+    case WP_TYPE_NAME:
+        return "text";
     case WP_TYPE_ELSEWHERE:
-        return "a list or mapping";
+        return "";
     }
     return "";
 }

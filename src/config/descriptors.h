@@ -32,10 +32,15 @@ enum wp_type {
     WP_TYPE_MEGABYTES, // → uint64_t bytes
     WP_TYPE_DAYS,      // "30d", "12h" → uint32_t days
     WP_TYPE_STRATEGY,
-    WP_TYPE_CHECKS,    // optional_pre_call_checks
-    WP_TYPE_BILLING,   // keep | drop
-    WP_TYPE_POLICY,    // retry_policy, allowed_fails_policy
-    WP_TYPE_ELSEWHERE, // handled by the loader itself: lists, mappings
+    WP_TYPE_CHECKS,  // optional_pre_call_checks
+    WP_TYPE_BILLING, // keep | drop
+    WP_TYPE_POLICY,  // retry_policy, allowed_fails_policy
+    WP_TYPE_URL,     // wp_view: http(s)://host[:port][/path]
+    // Of these only the kind is checked here; the loader reads them itself.
+    WP_TYPE_LIST,
+    WP_TYPE_MAP,
+    WP_TYPE_NAME,
+    WP_TYPE_ELSEWHERE, // nothing is checked
 };
 
 enum wp_support {
@@ -48,7 +53,7 @@ enum wp_support {
 
 struct wp_descriptor {
     enum wp_level level;
-    const char *key;
+    const char *key; // of IGNORED rows "prefix*" stands for all that begin so
     enum wp_type type;
     size_t offset; // into the level's struct
     enum wp_support support;
@@ -59,7 +64,7 @@ struct wp_descriptor {
 
 extern const struct wp_descriptor wp_descriptors[];
 extern const size_t wp_descriptor_count;
-// NULL if the level has no such key.
+// NULL if the level has no such key. litellm_settings may hold the keys of router_settings too.
 const struct wp_descriptor *wp_descriptor_find(enum wp_level level, wp_view key);
 // The known key that is nearest to a misspelt one, or NULL.
 const char *wp_descriptor_nearest(enum wp_level level, wp_view key);

@@ -11,11 +11,16 @@
 #include "config/python.h"
 #include "crypto/digest.h"
 
-enum { FILES_MAX = 64, ENTRIES_MAX = 4096 };
+enum { FILES_MAX = 64, ENTRIES_MAX = 4096, INCLUDE_DEPTH_MAX = 8 };
 
 struct source {
     wp_view file;
     struct wp_yaml_node *root;
+};
+
+struct entry {
+    const struct wp_yaml_node *node;
+    size_t index; // in the model_list of its file
 };
 
 struct loader {
@@ -26,7 +31,7 @@ struct loader {
     struct source sources[FILES_MAX]; // includes before those that include them
     size_t source_count;
     struct wp_deployment_config *deployments;
-    const struct wp_yaml_node *entries[ENTRIES_MAX];
+    struct entry entries[ENTRIES_MAX]; // entries[i] made deployments[i], once loaded
     size_t entry_count;
 };
 
@@ -76,7 +81,8 @@ static void set_environment(struct loader *l, const struct wp_yaml_node *root)
             setenv(name, text, 1);
         if (wp_view_contains(variables->pairs[i].key->text, WP_VIEW("KEY")) ||
             wp_view_contains(variables->pairs[i].key->text, WP_VIEW("SECRET")) ||
-            wp_view_contains(variables->pairs[i].key->text, WP_VIEW("TOKEN")))
+            wp_view_contains(variables->pairs[i].key->text, WP_VIEW("TOKEN")) ||
+            wp_view_contains(variables->pairs[i].key->text, WP_VIEW("PASSW")))
             wp_log_register_secret(value->text);
     }
 }
@@ -116,12 +122,11 @@ static void add_includes(struct loader *l, const struct wp_yaml_node *root, wp_v
 {
     const struct wp_yaml_node *list = wp_yaml_get(root, "include");
     size_t slash = wp_view_rfind_char(file, '/');
-    if (list == NULL)
+    if (list == NULL || list->kind != WP_YAML_LIST)
         return;
-    if (list->kind != WP_YAML_LIST || depth > 8) {
+    if (depth > INCLUDE_DEPTH_MAX) {
         wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, &list->place, NULL,
-                           "include: expected a list of files%s",
-                           depth > 8 ? ", not a circle" : "");
+                           "include: the files include each other");
         return;
     }
     for (size_t i = 0; i < list->count; i++) {
@@ -156,12 +161,8 @@ static void add_text(struct loader *l, wp_view text, wp_view file, int depth)
 static void apply_map(struct loader *l, enum wp_level level, const struct wp_yaml_node *map,
                       const struct wp_path *up, void *target)
 {
-    if (map == NULL || map->kind == WP_YAML_NULL)
+    if (map == NULL || map->kind != WP_YAML_MAP) // the level above has said so
         return;
-    if (map->kind != WP_YAML_MAP) {
-        wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, &map->place, up, "expected a mapping");
-        return;
-    }
     for (size_t i = 0; i < map->count; i++) {
         const struct wp_path path = {.up = up, .key = map->pairs[i].key->text};
         const struct wp_descriptor *descriptor = wp_descriptor_find(level, path.key);
@@ -179,7 +180,7 @@ static void default_deployment(struct wp_deployment_config *deployment)
                                                 .allowed_fails = -1,
                                                 .stream_idle_timeout_ms = 300000,
                                                 .keepalive_ms = 15000,
-                                                .price = {-1, -1, -1, -1, -1}};
+                                                .price = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1}};
 }
 
 // LiteLLM's id: SHA-256 of the group name and each parameter's key and value, in file order.
@@ -221,22 +222,69 @@ static void apply_credential(struct loader *l, const struct wp_yaml_node *params
                        "credential_list has no %.*s", WP_VIEW_ARG(wanted->text));
 }
 
+static bool is_token(wp_view name)
+{
+    static const char others[] = "!#$%&'*+-.^_`|~";
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!letter && (c == '\0' || strchr(others, c) == NULL))
+            return false;
+    }
+    return name.len > 0;
+}
+
+static bool is_field_value(wp_view value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned char c = (unsigned char)value.ptr[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+// False: said why.
+static bool check_header(struct loader *l, const struct wp_yaml_pair *pair,
+                         const struct wp_path *up)
+{
+    const struct wp_path path = {.up = up, .key = WP_VIEW("extra_headers")};
+    if (!is_token(pair->key->text))
+        wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, &pair->key->place, &path,
+                           "expected the name of a header field");
+    else if (pair->value->kind >= WP_YAML_LIST || !is_field_value(pair->value->text))
+        wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, &pair->value->place, &path,
+                           "%.*s: expected text of one line", WP_VIEW_ARG(pair->key->text));
+    else
+        return true;
+    return false;
+}
+
+static void apply_headers(struct loader *l, const struct wp_yaml_node *headers,
+                          const struct wp_path *up, struct wp_deployment_config *deployment)
+{
+    struct wp_name_value *list = wp_arena_array(l->arena, headers->count + 1, sizeof(*list));
+    size_t count = 0;
+    for (size_t i = 0; list != NULL && i < headers->count; i++) {
+        const struct wp_yaml_pair *pair = &headers->pairs[i];
+        if (!check_header(l, pair, up))
+            continue;
+        list[count++] =
+            (struct wp_name_value){keep(l, pair->key->text), keep(l, pair->value->text)};
+        if (pair->value->env.len > 0)
+            wp_log_register_secret(pair->value->text);
+    }
+    deployment->extra_headers = list;
+    deployment->extra_header_count = count;
+}
+
 static void apply_lists(struct loader *l, const struct wp_yaml_node *params,
-                        struct wp_deployment_config *deployment)
+                        const struct wp_path *up, struct wp_deployment_config *deployment)
 {
     const struct wp_yaml_node *headers = wp_yaml_get(params, "extra_headers");
     const struct wp_yaml_node *tags = wp_yaml_get(params, "tags");
-    if (headers != NULL && headers->kind == WP_YAML_MAP) {
-        struct wp_name_value *list = wp_arena_array(l->arena, headers->count + 1, sizeof(*list));
-        for (size_t i = 0; list != NULL && i < headers->count; i++) {
-            list[i] = (struct wp_name_value){keep(l, headers->pairs[i].key->text),
-                                             keep(l, headers->pairs[i].value->text)};
-            if (headers->pairs[i].value->env.len > 0)
-                wp_log_register_secret(headers->pairs[i].value->text);
-        }
-        deployment->extra_headers = list;
-        deployment->extra_header_count = list == NULL ? 0 : headers->count;
-    }
+    if (headers != NULL && headers->kind == WP_YAML_MAP)
+        apply_headers(l, headers, up, deployment);
     if (tags != NULL && tags->kind == WP_YAML_LIST) {
         wp_view *list = wp_arena_array(l->arena, tags->count + 1, sizeof(*list));
         for (size_t i = 0; list != NULL && i < tags->count; i++)
@@ -342,14 +390,15 @@ static bool load_entry(struct loader *l, const struct wp_yaml_node *entry,
         wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, &entry->place, path,
                            "model_name is missing");
     if (params == NULL || params->kind != WP_YAML_MAP) {
-        wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, &entry->place, path,
-                           "litellm_params is missing");
+        if (params == NULL || params->kind == WP_YAML_NULL)
+            wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, &entry->place, path,
+                               "litellm_params is missing");
         return false;
     }
     apply_credential(l, params, &params_path, deployment);
     apply_map(l, WP_LEVEL_PARAMS, params, &params_path, deployment);
     apply_map(l, WP_LEVEL_INFO, wp_yaml_get(entry, "model_info"), &info_path, deployment);
-    apply_lists(l, params, deployment);
+    apply_lists(l, params, &params_path, deployment);
     if (deployment->model.len == 0) {
         wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, &params->place, &params_path,
                            "model is missing");
@@ -363,23 +412,22 @@ static void load_deployments(struct loader *l)
     size_t total = 0;
     for (size_t s = 0; s < l->source_count; s++) {
         const struct wp_yaml_node *list = wp_yaml_get(l->sources[s].root, "model_list");
-        const struct wp_path path = {.key = WP_VIEW("model_list")};
-        if (list == NULL || list->kind == WP_YAML_NULL)
+        if (list == NULL || list->kind != WP_YAML_LIST)
             continue;
-        if (list->kind != WP_YAML_LIST)
-            wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, &list->place, &path,
-                               "expected a list");
-        for (size_t i = 0; list->kind == WP_YAML_LIST && i < list->count && total < ENTRIES_MAX;
-             i++)
-            l->entries[total++] = list->items[i];
+        if (list->count > ENTRIES_MAX - total)
+            wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, &list->place, NULL,
+                               "model_list: more than %d entries", ENTRIES_MAX);
+        for (size_t i = 0; i < list->count && total < ENTRIES_MAX; i++)
+            l->entries[total++] = (struct entry){list->items[i], i};
     }
     l->deployments = wp_arena_array(l->arena, total + 1, sizeof(*l->deployments));
     for (size_t i = 0; l->deployments != NULL && i < total; i++) {
         const struct wp_path list_path = {.key = WP_VIEW("model_list")};
-        const struct wp_path path = {.up = &list_path, .index = i};
+        const struct wp_path path = {.up = &list_path, .index = l->entries[i].index};
         struct wp_deployment_config *deployment = &l->deployments[l->entry_count];
-        if (!load_entry(l, l->entries[i], &path, deployment))
+        if (!load_entry(l, l->entries[i].node, &path, deployment))
             continue;
+        l->entries[l->entry_count] = l->entries[i]; // those left out leave no gap
         deployment->index = (uint32_t)l->entry_count++;
     }
     if (l->entry_count == 0 && l->diagnostics->errors == 0)
@@ -418,10 +466,18 @@ static void load_settings(struct loader *l)
         apply_map(l, WP_LEVEL_GENERAL, wp_yaml_get(root, "general_settings"), &general,
                   &l->snapshot->general);
     }
-    if ((l->snapshot->general.tls_certificate_file.len > 0) !=
-        (l->snapshot->general.tls_key_file.len > 0))
-        wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, NULL, &general,
-                           "tls_certificate_file and tls_key_file go together");
+    bool certificate = l->snapshot->general.tls_certificate_file.len > 0;
+    if (certificate == (l->snapshot->general.tls_key_file.len > 0))
+        return;
+    const char *given = certificate ? "tls_certificate_file" : "tls_key_file";
+    for (size_t s = 0; s < l->source_count; s++) {
+        const struct wp_yaml_node *node =
+            wp_yaml_get(wp_yaml_get(l->sources[s].root, "general_settings"), given);
+        if (node != NULL)
+            wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, &node->place, &general,
+                               "%s is missing: tls_certificate_file and tls_key_file go together",
+                               certificate ? "tls_key_file" : "tls_certificate_file");
+    }
 }
 
 // Groups, aliases, fallbacks ---------------------------------------------------------------------
@@ -434,10 +490,10 @@ static void no_memory(struct loader *l)
 static void index_id(struct loader *l, const struct wp_deployment_config *deployment)
 {
     const struct wp_deployment_config **slot = wp_arena_alloc(l->arena, sizeof(*slot));
-    const struct wp_place place = {.line = deployment->line};
+    const struct wp_place *place = &l->entries[deployment->index].node->place;
     const struct wp_deployment_config **other = wp_map_get(&l->hidden->by_id, deployment->id);
     if (other != NULL) {
-        wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, &place, NULL,
+        wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, place, NULL,
                            "two deployments have the id %.*s (lines %u and %u): give one of them "
                            "a model_info.id, or remove it",
                            WP_VIEW_ARG(deployment->id), (*other)->line, deployment->line);
@@ -499,6 +555,9 @@ static struct wp_fallback_list name_list(struct loader *l, const struct wp_yaml_
 {
     struct wp_fallback_list list = {0};
     list.names = wp_arena_array(l->arena, node->count + 1, sizeof(*list.names));
+    if (node->kind != WP_YAML_LIST)
+        wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, &node->place, NULL,
+                           "fallbacks: expected a list of group names");
     for (size_t i = 0; list.names != NULL && node->kind == WP_YAML_LIST && i < node->count; i++) {
         const struct wp_yaml_node *item = node->items[i];
         if (item->kind == WP_YAML_MAP)
@@ -526,6 +585,9 @@ static void build_fallbacks(struct loader *l, const struct wp_yaml_node *setting
         const struct wp_yaml_node *list = wp_yaml_get(settings, keys[kind]);
         for (size_t i = 0; list != NULL && list->kind == WP_YAML_LIST && i < list->count; i++) {
             const struct wp_yaml_node *map = list->items[i];
+            if (map->kind != WP_YAML_MAP)
+                wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, &map->place, NULL,
+                                   "%s: expected {group: [group, …]}", keys[kind]);
             for (size_t k = 0; map->kind == WP_YAML_MAP && k < map->count; k++) {
                 struct wp_fallback_list *entry = WP_ARENA_NEW(l->arena, struct wp_fallback_list);
                 if (entry != NULL)

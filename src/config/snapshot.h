@@ -29,6 +29,8 @@ struct wp_name_value {
 // USD per token; < 0 where the configuration is silent.
 struct wp_price_override {
     double input, output, cache_read, cache_write_5m, cache_write_1h;
+    double input_above_200k, output_above_200k, cache_read_above_200k, cache_write_5m_above_200k,
+        cache_write_1h_above_200k;
 };
 
 struct wp_deployment_config {
@@ -143,6 +145,7 @@ struct wp_general_settings {
     wp_view master_key; // empty: loopback only, no identity
     bool store_prompts;
     bool disable_spend_logs;
+    bool hide_addresses;             // callers' addresses are not recorded
     uint64_t max_request_bytes;      // 0: default
     uint32_t retention_days;         // 0: keep all
     uint32_t failed_keys_per_minute; // of one address; 0: no limit; default 30
@@ -197,7 +200,8 @@ enum wp_fallback_kind {
     WP_FALLBACK_CONTEXT_WINDOW,
     WP_FALLBACK_CONTENT_POLICY
 };
-// Names of the fallback groups of `group`, in order (general ones end with default_fallbacks).
+// Names of the fallback groups of `group`, in order (default_fallbacks for groups without general
+// ones of their own).
 const wp_view *wp_snapshot_fallbacks(const struct wp_snapshot *snapshot, wp_view group,
                                      enum wp_fallback_kind kind, size_t *count);
 // Names that /v1/models lists: groups and visible aliases, without wildcards.

@@ -165,6 +165,12 @@ static wp_view allow_of(struct wp_arena *arena, uint32_t methods)
                            methods & WP_METHOD_DELETE ? "DELETE, " : "");
 }
 
+wp_view wp_front_recorded_address(const struct wp_front *front)
+{
+    bool hidden = front->runtime != NULL && front->runtime->snapshot->general.hide_addresses;
+    return hidden ? (wp_view){NULL, 0} : front->head->peer_address;
+}
+
 // The row of a request that was turned away before a service took it.
 static void record_refusal(struct wp_front *front, enum wp_err err)
 {
@@ -177,7 +183,7 @@ static void record_refusal(struct wp_front *front, enum wp_err err)
         .error_message = wp_view_of(info->sentence),
         .user_agent = wp_headers_get(&front->head->headers, "user-agent"),
         .session_id = wp_headers_get(&front->head->headers, "x-claude-code-session-id"),
-        .requester_ip_address = front->head->peer_address,
+        .requester_ip_address = wp_front_recorded_address(front),
         .start_ms = front->accepted_ms,
         .end_ms = wp_wall_ms(),
         .http_status = (uint32_t)info->status,

@@ -103,6 +103,9 @@ extern const size_t wp_gateway_route_count;
 
 extern const struct wp_server_handler wp_front_handler; // context: struct wp_worker
 
+// The caller's address for the ledger; empty if addresses are not to be recorded.
+wp_view wp_front_recorded_address(const struct wp_front *front);
+
 // Answers. Nothing is sent when front->aborted. Headers: x-litellm-call-id is added.
 void wp_front_send(struct wp_front *front, int status, wp_view content_type, wp_view body,
                    const struct wp_header *extra, size_t extra_count);

@@ -225,25 +225,38 @@ static wp_view model_name_for_facts(const struct wp_deployment_config *deploymen
     return deployment->base_model.len > 0 ? deployment->base_model : upstream_model;
 }
 
+static void override_prices(const struct wp_price_override *own, struct wp_price *price)
+{
+    const struct {
+        double from, *to;
+    } rows[] = {
+        {own->input, &price->input},
+        {own->output, &price->output},
+        {own->cache_read, &price->cache_read},
+        {own->cache_write_5m, &price->cache_write_5m},
+        {own->cache_write_1h, &price->cache_write_1h},
+        {own->input_above_200k, &price->input_above_200k},
+        {own->output_above_200k, &price->output_above_200k},
+        {own->cache_read_above_200k, &price->cache_read_above_200k},
+        {own->cache_write_5m_above_200k, &price->cache_write_5m_above_200k},
+        {own->cache_write_1h_above_200k, &price->cache_write_1h_above_200k},
+    };
+    for (size_t i = 0; i < WP_COUNT_OF(rows); i++)
+        if (rows[i].from >= 0)
+            *rows[i].to = rows[i].from;
+    if (own->input_above_200k >= 0 && price->long_context_above == 0)
+        price->long_context_above = 200000;
+    if (own->input >= 0 && own->output >= 0)
+        price->known = true;
+}
+
 static void lookup_model(const struct wp_gateway *gateway,
                          const struct wp_deployment_config *deployment, wp_view upstream_model,
                          struct wp_model_info *out)
 {
-    const struct wp_price_override *own = &deployment->price;
     wp_model_lookup(gateway->models, wp_view_of(wp_platform_name(deployment->platform)),
                     model_name_for_facts(deployment, upstream_model), out);
-    if (own->input >= 0)
-        out->price.input = own->input;
-    if (own->output >= 0)
-        out->price.output = own->output;
-    if (own->cache_read >= 0)
-        out->price.cache_read = own->cache_read;
-    if (own->cache_write_5m >= 0)
-        out->price.cache_write_5m = own->cache_write_5m;
-    if (own->cache_write_1h >= 0)
-        out->price.cache_write_1h = own->cache_write_1h;
-    if (own->input >= 0 && own->output >= 0)
-        out->price.known = true;
+    override_prices(&deployment->price, &out->price);
     if (deployment->max_input_tokens > 0)
         out->max_input_tokens = deployment->max_input_tokens;
     if (deployment->max_output_tokens > 0)

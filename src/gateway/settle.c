@@ -266,7 +266,7 @@ static void fill_request(const struct wp_exchange *x, struct wp_record *record)
     record->session_id = x->session_id;
     record->agent_id = wp_headers_get(headers, "x-claude-code-agent-id");
     record->user_agent = wp_headers_get(headers, "user-agent");
-    record->requester_ip_address = x->front->head->peer_address;
+    record->requester_ip_address = wp_front_recorded_address(x->front);
     record->request_bytes = x->body_bytes;
     record->response_bytes = x->response_bytes;
     record->stream = x->request.stream;
