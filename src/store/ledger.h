@@ -83,7 +83,8 @@ enum wp_err wp_ledger_query_logs(struct wp_ledger *ledger, const struct wp_log_f
 enum wp_err wp_ledger_query_log(struct wp_ledger *ledger, wp_view request_id,
                                 struct wp_buf *out) WP_WARN_UNUSED;
 // {"totals":{requests,failures,spend,saved,prompt_tokens,…,cache_hit_ratio,ttft_p50_ms,ttft_p95_ms},
-//  "histogram":[{"t":ms,"success":n,"failure":n}…],"bucket_ms":n,
+//  "histogram":[{"t":ms,"success":n,"failure":n}…],"bucket_ms":n,"since_ms":ms (only where the
+//  histogram begins later than the filter, because nothing is before),
 //  "facets":{"model_id":[{"value","count"}…],"model":…,"status":…,"error_code":…}} over the same
 // filter (page and sort ignored). Buckets have no gaps and are at least an hour wide where the
 // range holds so many rows that hourly sums are used; percentiles are over the newest 10,000

@@ -98,16 +98,26 @@ static int write_totals(struct wp_ledger *ledger, struct store_reader *reader,
     return SQLITE_DONE;
 }
 
+// Where the bars begin and end. A window that is nearly empty but for its end is drawn from its
+// first row on: it would be one bar.
+static struct range bars_of(const struct wp_log_filter *filter, struct range rows)
+{
+    int64_t now = wp_wall_ms(), late = now > rows.last_ms ? now : rows.last_ms + 1;
+    struct range bars = {filter->start_ms != 0 ? filter->start_ms : rows.first_ms,
+                         filter->end_ms != 0 && filter->end_ms < late ? filter->end_ms : late};
+    if (rows.first_ms - bars.first_ms > (bars.last_ms - bars.first_ms) / 6 * 5)
+        bars.first_ms = rows.first_ms - 1000;
+    return bars;
+}
+
 // Bars of equal width over the time that is looked at.
 static int write_histogram(struct wp_ledger *ledger, struct store_reader *reader,
                            struct store_query *query, const struct wp_log_filter *filter,
                            struct range range, struct wp_json_writer *w)
 {
-    int64_t from = filter->start_ms != 0 ? filter->start_ms : range.first_ms;
-    int64_t to = filter->end_ms != 0 && filter->end_ms < range.last_ms + 86400000LL
-                     ? filter->end_ms
-                     : range.last_ms + 1;
-    int64_t width = (to - from) / BUCKETS > 1000 ? (to - from) / BUCKETS : 1000;
+    struct range bars = bars_of(filter, range);
+    int64_t span = bars.last_ms - bars.first_ms;
+    int64_t width = span / BUCKETS > 1000 ? span / BUCKETS : 1000;
     char select[256];
     int rc = SQLITE_OK;
     snprintf(select, sizeof(select),
@@ -127,6 +137,8 @@ static int write_histogram(struct wp_ledger *ledger, struct store_reader *reader
     wp_json_close(w);
     sqlite3_finalize(s);
     wp_json_put_i64(w, "bucket_ms", width);
+    if (filter->start_ms != 0 && bars.first_ms > filter->start_ms && range.first_ms != 0)
+        wp_json_put_i64(w, "since_ms", bars.first_ms);
     return rc;
 }
 

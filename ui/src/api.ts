@@ -4,7 +4,8 @@
 export interface Row {
   request_id: string
   call_type: string
-  model: string
+  model: string // as the deployment was asked for it
+  requested_model: string // as the client asked for it
   model_id: string
   model_group: string
   api_base: string
@@ -149,6 +150,8 @@ export interface Bucket {
 export interface Summary {
   totals: Totals
   histogram: Bucket[]
+  bucket_ms?: number // width of a bucket
+  since_ms?: number // the histogram begins here instead of where the filter does
   facets: Partial<Record<FacetName, FacetValue[]>>
 }
 

@@ -6,6 +6,7 @@ import { Icon, Logo } from './parts/icons'
 import { LogsPage } from './pages/logs'
 import { ModelsPage } from './pages/models'
 import { SignIn } from './pages/signin'
+import { Toast } from './parts/toast'
 import { follow, hrefOf, place } from './router'
 import { loadDeployments, loadSession, session, signOut, unreachable } from './session'
 import { nextTheme, theme } from './theme'
@@ -15,6 +16,8 @@ const PAGES = [
   ['', 'Request logs'],
   ['models', 'Models'],
 ] as const
+
+const TITLES: Record<string, string> = Object.fromEntries(PAGES)
 
 function Help({ onClose }: { onClose: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null)
@@ -121,8 +124,23 @@ function SignedIn() {
     <>
       <Header />
       <Banner />
-      {page === 'models' ? <ModelsPage /> : <LogsPage />}
+      {page === '' ? <LogsPage /> : page === 'models' ? <ModelsPage /> : <NotFound />}
+      <Toast />
     </>
+  )
+}
+
+function NotFound() {
+  return (
+    <main class="empty">
+      <h1>There is no such page</h1>
+      <p class="muted">
+        Nothing is at <code>{window.location.pathname}</code>.
+      </p>
+      <a class="button primary" href={hrefOf('')} onClick={follow}>
+        Request logs
+      </a>
+    </main>
   )
 }
 
@@ -131,12 +149,15 @@ export function App() {
   const { page } = place.value
   const signedIn = session.value?.authenticated ?? false
   useEffect(() => {
-    document.title = !signedIn ? 'Sign in · Warmpath' : page === 'models' ? 'Models · Warmpath' : 'Request logs · Warmpath'
+    document.title = `${signedIn ? (TITLES[page] ?? 'No such page') : 'Sign in'} · Warmpath`
   }, [page, signedIn])
   if (session.value === null)
     return unreachable.value ? (
       <main class="empty">
         <h1>{unreachable.value}</h1>
+        <p class="muted">
+          Is the gateway at <code>{window.location.origin}</code> running?
+        </p>
         <button type="button" class="button" onClick={() => void loadSession()}>
           Try again
         </button>

@@ -42,12 +42,18 @@ export function duration(ms: number | null | undefined): string {
   return `${Math.floor(seconds / 3600)} h ${String(Math.floor((seconds % 3600) / 60)).padStart(2, '0')} m`
 }
 
+// The ledger's durations are whole milliseconds: 0 is less than half of one.
+export function wholeMs(ms: number | null | undefined): string {
+  return ms === 0 ? '<1 ms' : duration(ms)
+}
+
 export function percent(ratio: number | null | undefined, digits = 1): string {
   if (ratio == null || !Number.isFinite(ratio)) return '–'
   const value = ratio * 100
   // Never round a few failures away to 0 %, nor a miss to 100 %.
   if (value > 0 && value < 0.1) return '<0.1%'
   if (value < 100 && value > 99.9 && digits > 0) return '>99.9%'
+  if (value < 100 && digits === 0) return `${Math.min(99, Math.round(value))}%`
   return `${value.toFixed(value === 0 || value === 100 ? 0 : digits)}%`
 }
 

@@ -8,13 +8,21 @@ export const deployments = signal<Deployment[]>([])
 
 export const deploymentById = computed(() => new Map(deployments.value.map((entry) => [entry.model_id, entry])))
 
+// Set when a session lapsed by itself, so that the sign-in page can say so.
+export const lapsed = signal(false)
+
 whenSignedOut(() => {
+  if (session.value?.authenticated) lapsed.value = true
   if (session.value) session.value = { ...session.value, authenticated: false }
 })
 
 export async function loadSession(): Promise<void> {
   try {
-    session.value = await api.session()
+    const before = session.peek()?.authenticated
+    const answer = await api.session()
+    if (before && !answer.authenticated && !leaving) lapsed.value = true
+    if (answer.authenticated) lapsed.value = false
+    session.value = answer
     unreachable.value = ''
   } catch (error) {
     unreachable.value = error instanceof ApiError ? error.message : String(error)
@@ -25,12 +33,15 @@ export async function loadDeployments(): Promise<void> {
   deployments.value = await api.deployments()
 }
 
+let leaving = false
 export async function signOut(): Promise<void> {
+  leaving = true
   try {
     await api.signOut()
   } finally {
     deployments.value = []
     await loadSession()
+    leaving = false
   }
 }
 

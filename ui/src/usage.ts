@@ -44,3 +44,25 @@ export function priceOf(prices: Prices, kind: TokenClass): number {
 export function failed(row: Row): boolean {
   return row.status !== 'success'
 }
+
+// What the client asked for; the group that it was resolved to where that is known.
+export function modelOf(row: Row): string {
+  return row.model_group || row.requested_model || row.model
+}
+
+// NO_DEPLOYMENT → no deployment
+export function errorWords(code: string): string {
+  return code.toLowerCase().replaceAll('_', ' ')
+}
+
+export function errorName(row: Row): string {
+  return errorWords(row.error_code || 'failed')
+}
+
+// "rate limited: Too many requests", without saying the same twice.
+export function errorText(row: Row): string {
+  const name = errorName(row)
+  const text = row.error_message
+  if (!text) return name
+  return text.toLowerCase().startsWith(name) ? text : `${name}: ${text}`
+}

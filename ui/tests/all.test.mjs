@@ -106,6 +106,65 @@ test('live mode shows a new row without a reload', async (t) => {
   assert.deepEqual(page.problems, [])
 })
 
+test('a failed row says what went wrong in place of its empty numbers', async (t) => {
+  const { mock, page } = await open(t, { path: '/ui/?status_filter=failure' })
+  await rowsOf(page).first().waitFor()
+  const row = mock.state.rows.find((entry) => entry.status === 'failure' && entry.total_tokens === 0)
+  const text = await page.locator(`[data-id="${row.request_id}"] .failure`).innerText()
+  assert.ok(text.includes(row.error_message), text)
+})
+
+test('c copies the open request as curl, without a key', async (t) => {
+  const { mock, page } = await open(t)
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  await rowsOf(page).first().waitFor()
+  await page.keyboard.press('j')
+  await page.keyboard.press('c')
+  await page.getByText('Copied as curl').waitFor()
+  const text = await page.evaluate(() => navigator.clipboard.readText())
+  assert.ok(text.startsWith('curl '), text)
+  assert.ok(text.includes(`${mock.url}/v1/messages`) && text.includes('$WARMPATH_KEY') && !text.includes(KEY), text)
+  assert.deepEqual(page.problems, [])
+})
+
+test('a saved view brings its filter back, also after a reload', async (t) => {
+  const { page } = await open(t, { path: '/ui/?status_filter=failure&sort_by=spend' })
+  await rowsOf(page).first().waitFor()
+  await page.click('#views-button')
+  await page.fill('#views input', 'What failed')
+  await page.keyboard.press('Enter')
+  await page.goto(page.url().split('?')[0])
+  await rowsOf(page).first().waitFor()
+  await page.click('#views-button')
+  await page.getByRole('button', { name: 'What failed', exact: true }).click()
+  await page.waitForURL(/status_filter=failure/)
+  assert.match(page.url(), /sort_by=spend/)
+  await page.click('#views-button')
+  await page.getByRole('button', { name: 'Delete the view What failed' }).click()
+  await page.getByRole('button', { name: 'What failed', exact: true }).waitFor({ state: 'detached' })
+  assert.deepEqual(page.problems, [])
+})
+
+test('a session that lapses says so, and goes on where it was', async (t) => {
+  const { page } = await open(t, { path: '/ui/?status_filter=failure' })
+  await rowsOf(page).first().waitFor()
+  await page.context().clearCookies()
+  await page.keyboard.press('r')
+  await page.getByText('Your session has ended').waitFor()
+  await page.fill('input[type=password]', KEY)
+  await page.keyboard.press('Enter')
+  await rowsOf(page).first().waitFor()
+  assert.match(page.url(), /status_filter=failure/)
+})
+
+test('an address that is no page says so and leads back', async (t) => {
+  const { page } = await open(t, { path: '/ui/nothing' })
+  await page.getByText('There is no such page').waitFor()
+  await page.getByRole('main').getByRole('link', { name: 'Request logs' }).click()
+  await rowsOf(page).first().waitFor()
+  assert.deepEqual(page.problems, [])
+})
+
 test('no rows yet: the page says how to send the first request', async (t) => {
   const { page } = await open(t, { mock: { rows: 0 } })
   await page.getByText('ANTHROPIC_BASE_URL').first().waitFor()

@@ -3,10 +3,10 @@ import type { ComponentChildren } from 'preact'
 import { computed } from '@preact/signals'
 import type { Row } from '../api'
 import type { Sort } from '../filter'
-import { client, clock, compact, count, day, duration, full, money, shortId, shortModel, today, toMs } from '../format'
+import { client, clock, compact, count, day, duration, full, money, shortId, shortModel, today, toMs, wholeMs } from '../format'
 import { ModelId, StatusBadge } from '../parts/chip'
 import { stored } from '../stored'
-import { failed } from '../usage'
+import { errorName, failed, modelOf } from '../usage'
 import { ReadBar } from './tokens'
 import { setField } from './state'
 
@@ -33,11 +33,12 @@ function Time({ row }: { row: Row }) {
 }
 
 function Model({ row }: { row: Row }) {
-  const name = row.model_group || row.model
+  const name = modelOf(row)
+  const names = [...new Set([name, row.model])].filter(Boolean)
   return (
     <>
-      <span title={name === row.model ? name : `${name}\n${row.model}`}>{name ? shortModel(name) : '–'}</span>
-      {failed(row) && row.error_code && <span class="error-code"> {row.error_code}</span>}
+      {name ? <span title={names.join('\n')}>{shortModel(name)}</span> : <span class="faint">–</span>}
+      {failed(row) && row.prompt_tokens > 0 && <span class="error-code"> {errorName(row)}</span>}
       {!failed(row) && row.call_type === 'count_tokens' && <span class="faint"> count</span>}
       {row.call_type === 'keep_warm' && <span class="faint"> kept warm</span>}
     </>
@@ -64,6 +65,9 @@ function Session({ row }: { row: Row }) {
 
 const tokens = (value: number) => (value > 0 ? count(value) : <span class="faint">0</span>)
 const cost = (value: number) => (value === 0 ? <span class="faint">$0</span> : money(value))
+
+// Of no use where nothing was read and nothing billed: there the error's text takes their place.
+export const SPENT = new Set(['prompt', 'completion', 'cache_read', 'cache_creation', 'cost', 'saved', 'total', 'predicted', 'ttft'])
 
 export const COLUMNS: Column[] = [
   { id: 'time', label: 'Time', width: 96, grow: 0.5, sort: 'startTime', cell: (row) => <Time row={row} /> },
@@ -105,9 +109,9 @@ export const COLUMNS: Column[] = [
     number: true,
     cell: (row) => tokens(row.cache_creation_input_tokens),
   },
-  { id: 'cost', label: 'Cost', width: 66, grow: 1, number: true, sort: 'spend', cell: (row) => cost(row.spend) },
+  { id: 'cost', label: 'Cost', width: 72, grow: 1, number: true, sort: 'spend', cell: (row) => cost(row.spend) },
   { id: 'ttft', label: 'TTFT', title: 'Time to first token', width: 60, grow: 1, number: true, sort: 'ttft_ms', cell: (row) => (row.ttft_ms > 0 ? duration(row.ttft_ms) : <span class="faint">–</span>) },
-  { id: 'duration', label: 'Duration', width: 66, grow: 1, number: true, sort: 'request_duration_ms', cell: (row) => duration(row.request_duration_ms) },
+  { id: 'duration', label: 'Duration', width: 66, grow: 1, number: true, sort: 'request_duration_ms', cell: (row) => wholeMs(row.request_duration_ms) },
   { id: 'saved', label: 'Saved', title: 'Against the same request without a cache', width: 84, number: true, optional: true, cell: (row) => cost(row.saved) },
   { id: 'total', label: 'Total tokens', width: 98, number: true, sort: 'total_tokens', optional: true, cell: (row) => tokens(row.total_tokens) },
   { id: 'predicted', label: 'Predicted read', width: 108, number: true, optional: true, cell: (row) => tokens(row.predicted_cache_read_tokens) },

@@ -2,13 +2,14 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { ComponentChildren } from 'preact'
 import { api, ApiError, type Row, type RowDetail } from '../api'
-import { client, count, duration, full, money, shortModel, toMs } from '../format'
+import { client, count, duration, full, money, shortModel, toMs, wholeMs } from '../format'
 import { ModelId, StatusBadge } from '../parts/chip'
 import { CopyButton } from '../parts/copy'
 import { Icon } from '../parts/icons'
 import { JsonView } from '../parts/json'
-import { failed } from '../usage'
+import { errorName, failed, modelOf } from '../usage'
 import { Cost } from './cost'
+import { copyActive } from './curl'
 import { open, openId, rowOf, rows, setField } from './state'
 import { focusTable, moveActive } from './table'
 import { Prediction, TokenBreakdown } from './tokens'
@@ -66,7 +67,7 @@ function Facts({ row }: { row: Row }) {
         <span class={row.saved > 0 ? 'warm' : ''}>{money(row.saved)}</span>
       </Fact>
       <Fact label="First token">{row.ttft_ms > 0 ? duration(row.ttft_ms) : '–'}</Fact>
-      <Fact label="Duration">{duration(row.request_duration_ms)}</Fact>
+      <Fact label="Duration">{wholeMs(row.request_duration_ms)}</Fact>
       <Fact label="Overhead" title="Time that the gateway itself took">
         {duration(row.overhead_us / 1000)}
       </Fact>
@@ -109,7 +110,7 @@ function About({ row, dropped }: { row: Row; dropped: string[] }) {
             </button>
           )}
         </Fact>
-        <Fact label="Asked for">{row.model_group || '–'}</Fact>
+        <Fact label="Asked for">{row.requested_model || row.model_group || '–'}</Fact>
         <Fact label="Sent as">{row.model || '–'}</Fact>
         <Fact label="Upstream">
           {[row.custom_llm_provider, row.api_base].filter(Boolean).join(' · ') || '–'}
@@ -168,7 +169,7 @@ function Content({ row, loaded }: { row: Row; loaded: Loaded }) {
         <div class="alert" role="note">
           <Icon name="warning" />
           <div>
-            <b>{row.error_code || 'Failed'}</b>
+            <b>{errorName(row)}</b>
             <p>{row.error_message || 'No message was given.'}</p>
           </div>
         </div>
@@ -221,10 +222,13 @@ export function Drawer({ id }: { id: string }) {
       <header class="drawer-head">
         {row && <StatusBadge failed={failed(row)} code={row.http_status} />}
         <h2 id="drawer-title" tabIndex={-1} ref={heading}>
-          {row ? shortModel(row.model_group || row.model) || 'Request' : 'Request'}
+          {row ? shortModel(modelOf(row)) || 'Request' : 'Request'}
         </h2>
         {row && <ModelId id={row.model_id} copy={false} />}
         <span class="spacer" />
+        <button type="button" class="button small" title="Copy as curl (c)" onClick={() => void copyActive()}>
+          curl
+        </button>
         <button type="button" class="icon-button" aria-label="Previous request" title="Previous (k)" disabled={index <= 0} onClick={() => moveActive(-1)}>
           <Icon name="up" />
         </button>

@@ -3,6 +3,7 @@ import type { FacetName, FacetValue } from '../api'
 import type { TextField } from '../filter'
 import { compact, count, shortModel } from '../format'
 import { ModelId } from '../parts/chip'
+import { errorWords } from '../usage'
 import { filter, setField, summary } from './state'
 
 const GROUPS: { name: FacetName; field: TextField; label: string }[] = [
@@ -13,7 +14,7 @@ const GROUPS: { name: FacetName; field: TextField; label: string }[] = [
 ]
 
 function Value({ name, value }: { name: FacetName; value: string }) {
-  if (name === 'model_id') return <ModelId id={value} copy={false} label />
+  if (name === 'model_id') return <ModelId id={value} copy={false} label="short" />
   if (name === 'model') return <span title={value}>{shortModel(value)}</span>
   if (name === 'status')
     return (
@@ -22,7 +23,7 @@ function Value({ name, value }: { name: FacetName; value: string }) {
         {value}
       </span>
     )
-  return <code>{value}</code>
+  return <span title={value}>{errorWords(value)}</span>
 }
 
 // The chosen value stays in the list even when nothing matches it any more.

@@ -4,7 +4,7 @@ import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import type { Bucket, Summary } from '../api'
 import { startOf } from '../filter'
-import { clock, compact, count, day } from '../format'
+import { clock, compact, count, day, today } from '../format'
 import { dark } from '../parts/media'
 import { theme } from '../theme'
 import { filter, setWindow, summary } from './state'
@@ -20,10 +20,10 @@ interface Series {
 }
 
 // The ledger leaves out what is empty; bars need every bucket.
-export function seriesOf(buckets: Bucket[], start: number | null, end: number): Series {
+export function seriesOf(buckets: Bucket[], start: number | null, end: number, bucketMs?: number): Series {
   const sorted = [...buckets].sort((a, b) => a.t - b.t)
-  let width = Infinity
-  for (let i = 1; i < sorted.length; i++) width = Math.min(width, (sorted[i]?.t ?? 0) - (sorted[i - 1]?.t ?? 0))
+  let width = bucketMs ?? Infinity
+  for (let i = 1; i < sorted.length && !bucketMs; i++) width = Math.min(width, (sorted[i]?.t ?? 0) - (sorted[i - 1]?.t ?? 0))
   const first = sorted[0]?.t ?? end - 3_600_000
   const from = start ?? first
   if (!Number.isFinite(width) || width <= 0) width = Math.max(1000, (end - from) / 60)
@@ -149,7 +149,8 @@ export function Histogram() {
   const chart = useRef<uPlot | null>(null)
   const answer = summary.value
   const now = Date.now()
-  const series = seriesOf(answer?.histogram ?? [], startOf(filter.value, now), filter.value.end ?? now)
+  const start = answer?.since_ms ?? startOf(filter.value, now)
+  const series = seriesOf(answer?.histogram ?? [], start, filter.value.end ?? now, answer?.bucket_ms)
   const shown = useRef(series)
   shown.current = series
 
@@ -185,6 +186,12 @@ export function Histogram() {
   return (
     <div class="histogram" role="img" aria-label={describe(answer)}>
       <div ref={box} class="histogram-box" aria-hidden="true" />
+      {answer?.since_ms !== undefined && (
+        <p class="histogram-since" title="Drawn from the first request on">
+          none before {today(answer.since_ms) ? '' : `${day(answer.since_ms)} `}
+          {clock(answer.since_ms, false)}
+        </p>
+      )}
       <div ref={tip} class="histogram-tip" aria-hidden="true" hidden />
     </div>
   )

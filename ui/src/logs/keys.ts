@@ -1,5 +1,6 @@
 // Keys of the Request Logs page. Single characters can be switched off (WCAG 2.1.4).
 import { activeId, liveWanted, open, openId, refresh, rows, setLive, shortcuts } from './state'
+import { copyActive } from './curl'
 import { closeDrawer } from './drawer'
 import { moveActive } from './table'
 
@@ -9,6 +10,7 @@ export const KEYS: [string, string][] = [
   ['k', 'Previous request'],
   ['Enter', 'Open the request'],
   ['Esc', 'Close'],
+  ['c', 'Copy as curl'],
   ['l', 'Live on or off'],
   ['r', 'Refresh'],
   ['?', 'These keys'],
@@ -44,6 +46,7 @@ const characters: Record<string, () => void> = {
   k: () => moveActive(-1),
   l: () => setLive(!liveWanted.peek()),
   r: refresh,
+  c: () => void copyActive(),
   '/': () => {
     const input = document.querySelector<HTMLInputElement>('#search')
     input?.focus()

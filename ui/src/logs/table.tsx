@@ -3,12 +3,12 @@
 import { useComputed, useSignal } from '@preact/signals'
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 import type { Row } from '../api'
-import { clock, compact, day, duration, money, percent, shortModel, today, toMs } from '../format'
+import { clock, compact, day, money, percent, shortModel, today, toMs, wholeMs } from '../format'
 import { ModelId, StatusBadge } from '../parts/chip'
 import { Icon } from '../parts/icons'
 import { narrow } from '../parts/media'
-import { failed } from '../usage'
-import { tableWidth, template, visibleColumns, type Column } from './columns'
+import { errorText, failed, modelOf } from '../usage'
+import { SPENT, tableWidth, template, visibleColumns, type Column } from './columns'
 import { activeId, filter, hovering, open, openId, rows, scrolled, sortBy } from './state'
 
 const ROW_PX = 33
@@ -84,39 +84,73 @@ function SortButton({ column, sorted, ascending }: { column: Column; sorted: boo
 // Two lines for narrow screens: every number of the first glance, none of the columns.
 function Card({ row }: { row: Row }) {
   const ms = toMs(row.startTime)
-  const share = row.prompt_tokens > 0 ? row.cache_read_input_tokens / row.prompt_tokens : 0
   return (
     <div class="card" role="gridcell" aria-colindex={1}>
       <div>
         <StatusBadge failed={failed(row)} code={row.http_status} />
-        <b class="ellipsis">{shortModel(row.model_group || row.model) || '–'}</b>
-        <ModelId id={row.model_id} copy={false} />
+        <b class="ellipsis">{shortModel(modelOf(row)) || '–'}</b>
+        {row.model_id && <ModelId id={row.model_id} copy={false} />}
       </div>
       <div class="muted">
         <time>
           {today(ms) ? '' : `${day(ms)} `}
           {clock(ms, false)}
         </time>
-        <span title="Tokens in and out">
-          {compact(row.prompt_tokens)} → {compact(row.completion_tokens)}
-        </span>
-        <span class="warm">{percent(share, 0)} read</span>
-        <span>{money(row.spend)}</span>
-        <span>{duration(row.request_duration_ms)}</span>
+        {failed(row) && row.total_tokens === 0 ? (
+          <span class="error-code ellipsis">{errorText(row)}</span>
+        ) : (
+          <CardFigures row={row} />
+        )}
       </div>
     </div>
   )
 }
 
-function Cells({ row }: { row: Row }) {
+function CardFigures({ row }: { row: Row }) {
+  const share = row.prompt_tokens > 0 ? row.cache_read_input_tokens / row.prompt_tokens : 0
   return (
     <>
-      {visibleColumns.value.map((column, index) => (
-        <div key={column.id} role="gridcell" aria-colindex={index + 1} class={column.number ? 'cell number' : 'cell'}>
-          {column.cell(row)}
-        </div>
-      ))}
+      <span title="Tokens in and out">
+          {compact(row.prompt_tokens)} → {compact(row.completion_tokens)}
+        </span>
+        <span class="warm">{percent(share, 0)} read</span>
+        <span>{money(row.spend)}</span>
+        <span>{wholeMs(row.request_duration_ms)}</span>
     </>
+  )
+}
+
+// From the first column that would be empty to the last of its neighbours that would be, too.
+function emptyRun(columns: Column[], row: Row): [number, number] {
+  const first = failed(row) && row.total_tokens === 0 ? columns.findIndex((column) => SPENT.has(column.id)) : -1
+  if (first < 0) return [-1, -1]
+  const after = columns.findIndex((column, index) => index > first && !SPENT.has(column.id))
+  return [first, after < 0 ? columns.length : after]
+}
+
+function Cells({ row }: { row: Row }) {
+  const columns = visibleColumns.value
+  const [first, after] = emptyRun(columns, row)
+  return (
+    <>
+      {columns.map((column, index) => {
+        if (index === first) return <Failure key="failure" row={row} at={index + 1} span={after - first} />
+        if (index > first && index < after) return null
+        return (
+          <div key={column.id} role="gridcell" aria-colindex={index + 1} class={column.number ? 'cell number' : 'cell'}>
+            {column.cell(row)}
+          </div>
+        )
+      })}
+    </>
+  )
+}
+
+function Failure({ row, at, span }: { row: Row; at: number; span: number }) {
+  return (
+    <div class="cell failure" role="gridcell" aria-colindex={at} aria-colspan={span} style={{ gridColumn: `span ${span}` }} title={row.error_message}>
+      <span class="error-code">{errorText(row)}</span>
+    </div>
   )
 }
 

@@ -11,6 +11,7 @@ import { facetsOpen, openId, rows, startLogs } from '../logs/state'
 import { Strip } from '../logs/strip'
 import { showIndex, Table } from '../logs/table'
 import { Chosen, ColumnChooser, FacetToggle, LiveToggle, Refresh, SearchBox, TimeSelect } from '../logs/toolbar'
+import { Views } from '../logs/views'
 
 function NewRows() {
   const waiting = rows.pending.value
@@ -44,6 +45,7 @@ function Main() {
         <span class="spacer" />
         <LiveToggle />
         <Refresh />
+        <Views />
         <ColumnChooser />
       </div>
       <Chosen />

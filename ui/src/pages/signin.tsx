@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { api, ApiError } from '../api'
 import { Logo } from '../parts/icons'
-import { loadSession } from '../session'
+import { lapsed, loadSession } from '../session'
 
 export function SignIn() {
   const input = useRef<HTMLInputElement>(null)
@@ -31,6 +31,7 @@ export function SignIn() {
           <Logo /> Warmpath
         </p>
         <h1>Sign in</h1>
+        {lapsed.value && <p class="notice">Your session has ended. Sign in again to go on where you were.</p>}
         <label for="key">Master key</label>
         <input
           ref={input}
@@ -44,7 +45,11 @@ export function SignIn() {
           aria-describedby="key-help"
         />
         <p id="key-help" class={error ? 'field-error' : 'muted'} role={error ? 'alert' : undefined}>
-          {error || 'general_settings.master_key of the gateway’s configuration.'}
+          {error || (
+            <>
+              <code>general_settings.master_key</code> in the gateway’s configuration; the demo prints its key when it starts.
+            </>
+          )}
         </p>
         <button type="submit" class="button primary" disabled={busy}>
           {busy ? 'Signing in…' : 'Sign in'}

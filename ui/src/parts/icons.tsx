@@ -16,6 +16,8 @@ const paths = {
   system: 'M2 3h12v8H2zM6 13.5h4M8 11v2.5',
   exit: 'M6.5 2.5h-4v11h4M10.5 5l3 3-3 3M13 8H6',
   keyboard: 'M1.5 4h13v8.5h-13zM4 6.7h.01M6.7 6.7h.01M9.3 6.7h.01M12 6.7h.01M5 9.8h6',
+  bookmark: 'M4 2.5h8v11L8 10.5l-4 3z',
+  download: 'M8 2.5v8M4.5 7.5L8 11l3.5-3.5M2.5 13.5h11',
   warning: 'M8 2.5l6 11H2zM8 6.5v3.2M8 11.6h.01',
 } as const
 
