@@ -69,9 +69,9 @@ test("a quiet conversation is renewed where its entry is, and found warm when it
 
 test("what cannot be renewed is not, and nothing is spent beyond the cap", async (t) => {
   const { gateway, upstream } = await startPair(t, {
-    config: config("    model_info:\n      keep_warm: true\n", `${soon}  keep_warm_usd_per_day: 0\n`),
+    config: config(cheap, `${soon}  keep_warm_usd_per_day: 0\n`),
   });
-  await ask(gateway, { system: [{ type: "text", text: long("capped"), cache_control: marker }], messages: [{ role: "user", content: "Hello" }] });
+  await ask(gateway, { system: [{ type: "text", text: long("capped"), cache_control: marker }], messages: [{ role: "user", content: [{ type: "text", text: "Hello", cache_control: marker }] }] });
   await gateway.rows(1);
   await new Promise((done) => setTimeout(done, 3500)); // a renewal would have been due three times
   assert.equal((await received(upstream)).length, 1);
@@ -113,4 +113,28 @@ test("breakpoint_repair bridges a turn of many blocks, and marks what the client
   assert.deepEqual(rows[1].body.messages[0].content[0].cache_control, marker);
   assert.equal(rows[1].body.messages[0].content[0].text, opening.content[0].text);
   assert.ok(unmarked.usage.cache_creation_input_tokens > 5000, JSON.stringify(unmarked.usage));
+});
+
+test("a refused renewal leaves its row and is not tried again; a crowded deployment is left alone", async (t) => {
+  const { gateway, upstream } = await startPair(t, { config: config(cheap, soon) });
+  const body = (name) => ({ system: [{ type: "text", text: long(name), cache_control: marker }], messages: [{ role: "user", content: [{ type: "text", text: "Hello", cache_control: marker }] }] });
+  await ask(gateway, body("refused"), "session-refused");
+  await upstream.fault({ account: "*", kind: "status", status: 400, count: 1, type: "invalid_request_error", message: "max_tokens: must be at least 1" });
+  const failed = await until("the refused renewal", async () =>
+    (await gateway.logs()).data.find((row) => row.call_type === "keep_warm" && row.status === "failure"),
+  );
+  assert.equal(failed.http_status, 400);
+  assert.equal(failed.spend, 0);
+  const sent = async () => (await received(upstream)).filter((row) => row.body.max_tokens === 0).length;
+  const before = await sent();
+  await new Promise((done) => setTimeout(done, 2500)); // it would have been due twice
+  assert.equal(await sent(), before);
+});
+
+test("renewals wait while clients need the deployment's limits", async (t) => {
+  const limited = cheap.replace("    model_info:", "      rpm: 1\n    model_info:");
+  const { gateway, upstream } = await startPair(t, { config: config(limited, soon), provider: { accounts: 1 } });
+  await ask(gateway, { system: [{ type: "text", text: long("crowded"), cache_control: marker }], messages: [{ role: "user", content: [{ type: "text", text: "Hello", cache_control: marker }] }] });
+  await new Promise((done) => setTimeout(done, 3500)); // it would have been due three times
+  assert.equal((await received(upstream)).filter((row) => row.body.max_tokens === 0).length, 0);
 });
