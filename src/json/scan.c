@@ -64,13 +64,25 @@ enum wp_json_kind wp_json_peek(struct wp_json_scan *scan)
 
 // Strings ----------------------------------------------------------------------------------------
 
-// Offset of the first quote, backslash or control byte from `at` on, or the end. *high is set when
-// a byte above 0x7f was passed.
-static size_t find_special_bytewise(wp_view text, size_t at, bool *high)
+// What the letter behind a backslash stands for; 0: no such escape, or one that needs a look.
+static const uint8_t ESCAPES[256] = {['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+                                     ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t'};
+
+static bool is_simple_escape(wp_view text, size_t at)
+{
+    return text.ptr[at] == '\\' && at + 1 < text.len &&
+           ESCAPES[(unsigned char)text.ptr[at + 1]] != 0;
+}
+
+// The offset of the first quote or control byte from `at` on, or of a backslash that begins more
+// than a simple escape, or the end. *high is set when a byte above 0x7f was passed (or nearly).
+static size_t find_stop_bytewise(wp_view text, size_t at, bool *high)
 {
     for (; at < text.len; at++) {
         unsigned char c = (unsigned char)text.ptr[at];
-        if (c == '"' || c == '\\' || c < 0x20)
+        if (is_simple_escape(text, at))
+            at++;
+        else if (c == '"' || c == '\\' || c < 0x20)
             return at;
         *high = *high || c >= 0x80;
     }
@@ -80,35 +92,45 @@ static size_t find_special_bytewise(wp_view text, size_t at, bool *high)
 #ifdef __SSE2__
 enum { WIDE_AFTER = 64 }; // most strings end before 32 bytes at a time are worth a call
 
-__attribute__((target("avx2"))) static size_t find_special_wide(wp_view text, size_t at, bool *high)
+// Texts are full of \n and \": they are passed within their block. `mask` has a bit per special
+// byte of the block at `at`. True: *next is where to stop; else where the next block begins.
+static inline bool pass_escapes(wp_view text, size_t at, size_t width, uint64_t mask, size_t *next)
+{
+    *next = at + width;
+    while (mask != 0) {
+        size_t offset = (size_t)__builtin_ctzll(mask);
+        if (!is_simple_escape(text, at + offset)) {
+            *next = at + offset;
+            return true;
+        }
+        if (offset + 1 == width)
+            *next = at + width + 1;
+        mask = mask >> (offset + 2) << (offset + 2);
+    }
+    return false;
+}
+
+__attribute__((target("avx2"))) static size_t find_stop_wide(wp_view text, size_t at, bool *high)
 {
     const __m256i quote = _mm256_set1_epi8('"'), backslash = _mm256_set1_epi8('\\'),
                   top = _mm256_set1_epi8(0x1f);
     __m256i seen = _mm256_setzero_si256();
-    unsigned mask = 0, high_mask = 0;
-    for (; at + 32 <= text.len; at += 32) {
+    bool stopped = false;
+    while (!stopped && at + 32 <= text.len) {
         __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)(text.ptr + at));
         // unsigned: a control byte is its own minimum with 0x1f
         __m256i special = _mm256_or_si256(
             _mm256_or_si256(_mm256_cmpeq_epi8(bytes, quote), _mm256_cmpeq_epi8(bytes, backslash)),
             _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, top), bytes));
-        mask = (unsigned)_mm256_movemask_epi8(special);
-        if (mask != 0) {
-            high_mask = (unsigned)_mm256_movemask_epi8(bytes);
-            break;
-        }
         seen = _mm256_or_si256(seen, bytes);
+        stopped = pass_escapes(text, at, 32, (uint32_t)_mm256_movemask_epi8(special), &at);
     }
     *high = *high || _mm256_movemask_epi8(seen) != 0;
-    if (mask == 0)
-        return find_special_bytewise(text, at, high);
-    unsigned offset = (unsigned)__builtin_ctz(mask);
-    *high = *high || (high_mask & ((1u << offset) - 1)) != 0;
-    return at + offset;
+    return stopped ? at : find_stop_bytewise(text, at, high);
 }
 #endif
 
-static size_t find_special(wp_view text, size_t at, bool *high)
+static size_t find_stop(wp_view text, size_t at, bool *high)
 {
 #ifdef __SSE2__
     const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'),
@@ -119,20 +141,14 @@ static size_t find_special(wp_view text, size_t at, bool *high)
         __m128i special = _mm_or_si128(
             _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)),
             _mm_cmpeq_epi8(_mm_min_epu8(bytes, top), bytes));
-        unsigned mask = (unsigned)_mm_movemask_epi8(special);
-        unsigned high_mask = (unsigned)_mm_movemask_epi8(bytes);
-        if (mask != 0) {
-            unsigned offset = (unsigned)__builtin_ctz(mask);
-            *high = *high || (high_mask & ((1u << offset) - 1)) != 0;
-            return at + offset;
-        }
-        *high = *high || high_mask != 0;
-        at += 16;
-        if (at == wide_from && __builtin_cpu_supports("avx2"))
-            return find_special_wide(text, at, high);
+        *high = *high || _mm_movemask_epi8(bytes) != 0;
+        if (pass_escapes(text, at, 16, (uint32_t)_mm_movemask_epi8(special), &at))
+            return at;
+        if (at >= wide_from && __builtin_cpu_supports("avx2"))
+            return find_stop_wide(text, at, high);
     }
 #endif
-    return find_special_bytewise(text, at, high);
+    return find_stop_bytewise(text, at, high);
 }
 
 static bool hex4(wp_view text, size_t at, uint32_t *out)
@@ -148,15 +164,13 @@ static bool hex4(wp_view text, size_t at, uint32_t *out)
 // not valid (unpaired surrogates are not).
 static size_t read_escape(wp_view text, size_t at, uint32_t *code)
 {
-    static const char letters[] = "\"\\/bfnrt", values[] = "\"\\/\b\f\n\r\t";
     uint32_t low;
     if (at + 1 >= text.len)
         return 0;
     char letter = text.ptr[at + 1];
     if (letter != 'u') {
-        const char *found = letter == '\0' ? NULL : strchr(letters, letter);
-        *code = found == NULL ? 0 : (unsigned char)values[found - letters];
-        return found == NULL ? 0 : 2;
+        *code = ESCAPES[(unsigned char)letter];
+        return *code == 0 ? 0 : 2;
     }
     if (!hex4(text, at + 2, code) || (*code >= 0xDC00 && *code < 0xE000))
         return 0;
@@ -176,7 +190,7 @@ static bool skip_string(struct wp_json_scan *scan)
     bool high = false;
     uint32_t code;
     for (;;) {
-        at = find_special(scan->source, at, &high);
+        at = find_stop(scan->source, at, &high);
         char c = at < scan->source.len ? scan->source.ptr[at] : '\0';
         if (c == '"')
             break;
