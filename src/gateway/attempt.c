@@ -683,8 +683,9 @@ static void on_body(void *state, wp_view bytes)
     }
     if (!x->committed)
         x->chunk_ns = wp_now_ns();
-    wp_answer_feed(x->answer, bytes, wp_exchange_write, x);
-    if (!x->client_gone)
+    if (!wp_exchange_feed(x, bytes))
+        fail_locally(x, WP_ERR_NO_MEMORY, "relaying the answer");
+    else if (!x->client_gone)
         follow_phase(x);
 }
 

@@ -122,8 +122,9 @@ struct wp_exchange {
     uint64_t chunk_ns;   // when the bytes arrived that are being worked on, until the commit
 
     // the client
-    struct wp_buf hold; // client bytes not yet sent: before commit, or a JSON answer
-    bool committed;     // the response head has been sent
+    struct wp_buf hold;    // client bytes not yet sent: before commit, or a JSON answer
+    struct wp_buf *gather; // while one piece of the answer is worked on: its events leave together
+    bool committed;        // the response head has been sent
     bool writing_failed;
     bool upstream_paused;
     bool ended;            // response_end or abort has been called
@@ -170,6 +171,9 @@ void wp_exchange_explain_skew(struct wp_exchange *x, struct wp_upstream_error *e
 
 // relay.c: the client side.
 void wp_exchange_write(void *exchange, wp_view bytes); // wp_answer_write
+// A piece of the upstream's answer: what it yields for the client is sent at once, as one. False:
+// memory is short.
+bool wp_exchange_feed(struct wp_exchange *x, wp_view bytes) WP_WARN_UNUSED;
 void wp_exchange_commit(struct wp_exchange *x);
 // The answer has begun and nothing will ask for the request again: gives its memory back, where
 // neither logs nor renewals want it.

@@ -43,10 +43,25 @@ void wp_exchange_write(void *exchange, wp_view bytes)
 {
     struct wp_exchange *x = exchange;
     WP_CHECK_MAGIC(x, WP_EXCHANGE_MAGIC);
-    if (x->committed)
+    if (x->committed && x->gather != NULL)
+        wp_buf_append(x->gather, bytes);
+    else if (x->committed)
         send_to_client(x, bytes);
     else
         wp_buf_append(&x->hold, bytes);
+}
+
+bool wp_exchange_feed(struct wp_exchange *x, wp_view bytes)
+{
+    char room[8192];
+    struct wp_buf gather = wp_buf_make_in(room, sizeof(room), WP_JSON_ANSWER_MAX);
+    x->gather = &gather;
+    wp_answer_feed(x->answer, bytes, wp_exchange_write, x);
+    x->gather = NULL;
+    bool ok = wp_buf_ok(&gather);
+    send_to_client(x, wp_buf_view(&gather));
+    wp_buf_free(&gather);
+    return ok;
 }
 
 static void ping_due(void *arg);

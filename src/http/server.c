@@ -765,13 +765,17 @@ enum wp_err wp_response_head(struct wp_server_request *request, int status,
 enum wp_err wp_response_write(struct wp_server_request *request, wp_view bytes, bool *pause)
 {
     char size[24];
+    size_t at = sizeof(size);
     *pause = false;
     if (request->client == NULL || request->aborted || request->ended)
         return WP_ERR_CLIENT_GONE;
     if (request->silent || bytes.len == 0)
         return WP_OK;
-    int len = snprintf(size, sizeof(size), "%zx\r\n", bytes.len);
-    const wp_view chunk[] = {wp_view_make(size, (size_t)len), bytes, WP_VIEW("\r\n")};
+    size[--at] = '\n';
+    size[--at] = '\r';
+    for (size_t rest = bytes.len; rest > 0; rest >>= 4)
+        size[--at] = "0123456789abcdef"[rest & 15];
+    const wp_view chunk[] = {wp_view_make(size + at, sizeof(size) - at), bytes, WP_VIEW("\r\n")};
     enum wp_err err =
         request->chunked ? write_parts(request, chunk, 3) : write_parts(request, &bytes, 1);
     if (err == WP_OK && wp_conn_queued(request->client->conn) > WP_CONN_HIGH) {

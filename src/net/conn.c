@@ -76,7 +76,7 @@ static void tell_end(void *arg)
 static ssize_t write_vectors(struct wp_conn *conn, const struct iovec *vectors, size_t count)
 {
     if (conn->tls != NULL) {
-        ssize_t sent = wp_tls_write(conn->tls, vectors[0].iov_base, vectors[0].iov_len);
+        ssize_t sent = wp_tls_write(conn->tls, vectors[0].iov_base, vectors[0].iov_len, count > 1);
         conn->write_wants_read = sent == WP_IO_AGAIN_READ;
         return sent;
     }
@@ -289,8 +289,9 @@ static void read_ready(struct wp_conn *conn)
             return;
         }
         conn->events->on_data(conn->arg, wp_view_make(room, (size_t)got));
-        // A full room was the body's end more likely than a full socket.
-        if (conn->tls == NULL && ((size_t)got < size || size < WP_READ_BUFFER))
+        // A room that was filled was the body's end rather than a full socket.
+        bool taken = (size_t)got < size || (room != conn->loop->read_buffer && size < READ_MAX);
+        if (taken && (conn->tls == NULL || !wp_tls_pending(conn->tls)))
             return;
     }
 }
@@ -346,7 +347,10 @@ static void on_ready(void *arg, bool readable, bool writable)
     }
     if (conn->state == HANDSHAKE) {
         handshake(conn);
-        return;
+        // What came with the handshake's last bytes has been taken from the socket already.
+        if (conn->state != OPEN || conn->failed || !wp_tls_pending(conn->tls))
+            return;
+        readable = true;
     }
     if ((writable || conn->write_wants_read) && conn->state == OPEN && !conn->failed)
         flush(conn);

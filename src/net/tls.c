@@ -2,12 +2,15 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "base/alloc.h"
 
@@ -19,9 +22,10 @@ struct wp_tls_context {
 
 struct wp_tls {
     SSL *ssl;
+    int fd;
     struct wp_tls_context *context;
     char error[200];
-    bool broken;
+    bool broken, more;
 };
 
 static void last_error(char *out, size_t size, const char *what)
@@ -58,6 +62,7 @@ static struct wp_tls_context *new_context(const SSL_METHOD *method)
         return NULL;
     }
     SSL_CTX_set_min_proto_version(context->ctx, TLS1_2_VERSION);
+    SSL_CTX_set_read_ahead(context->ctx, 1); // a record's head and body in one read
     SSL_CTX_set_mode(context->ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     SSL_CTX_set_options(context->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
@@ -157,6 +162,58 @@ static bool expect_host(SSL *ssl, wp_view host)
     return SSL_set_tlsext_host_name(ssl, name) == 1 && SSL_set1_host(ssl, name) == 1;
 }
 
+// The writing end
+// ----------------------------------------------------------------------------------
+
+// Like OpenSSL's socket BIO, but tells the kernel when another record follows: one large body is
+// then sent in full segments rather than record by record.
+static int socket_write(BIO *bio, const char *bytes, int len)
+{
+    const struct wp_tls *tls = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    for (;;) {
+        ssize_t sent = send(tls->fd, bytes, (size_t)len, MSG_NOSIGNAL | (tls->more ? MSG_MORE : 0));
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            BIO_set_retry_write(bio);
+        return (int)sent;
+    }
+}
+
+static long socket_control(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio;
+    (void)number;
+    (void)pointer;
+    return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP ? 1 : 0;
+}
+
+static BIO_METHOD *socket_method;
+static pthread_once_t socket_once = PTHREAD_ONCE_INIT;
+
+static void make_method(void)
+{
+    socket_method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket");
+    WP_CHECK(socket_method != NULL && BIO_meth_set_write(socket_method, socket_write) == 1 &&
+             BIO_meth_set_ctrl(socket_method, socket_control) == 1);
+}
+
+static bool attach(struct wp_tls *tls)
+{
+    pthread_once(&socket_once, make_method);
+    BIO *in = BIO_new_socket(tls->fd, BIO_NOCLOSE), *out = BIO_new(socket_method);
+    if (in == NULL || out == NULL) {
+        BIO_free(in);
+        BIO_free(out);
+        return false;
+    }
+    BIO_set_data(out, tls);
+    BIO_set_init(out, 1);
+    SSL_set_bio(tls->ssl, in, out);
+    return true;
+}
+
 struct wp_tls *wp_tls_create(struct wp_tls_context *context, int fd, wp_view host, bool server)
 {
     struct wp_tls *tls = wp_alloc(sizeof(*tls));
@@ -167,9 +224,9 @@ struct wp_tls *wp_tls_create(struct wp_tls_context *context, int fd, wp_view hos
         context->trust_missing = false;
         (void)trust_system(context->ctx);
     }
+    tls->fd = fd;
     tls->ssl = SSL_new(context->ctx);
-    if (tls->ssl == NULL || SSL_set_fd(tls->ssl, fd) != 1 ||
-        (!server && !expect_host(tls->ssl, host))) {
+    if (tls->ssl == NULL || !attach(tls) || (!server && !expect_host(tls->ssl, host))) {
         SSL_free(tls->ssl);
         wp_free(tls);
         ERR_clear_error();
@@ -235,8 +292,9 @@ ssize_t wp_tls_read(struct wp_tls *tls, char *out, size_t size)
     return result > 0 ? result : io_result(tls, result, "TLS read");
 }
 
-ssize_t wp_tls_write(struct wp_tls *tls, const char *bytes, size_t len)
+ssize_t wp_tls_write(struct wp_tls *tls, const char *bytes, size_t len, bool more)
 {
+    tls->more = more || len > SSL3_RT_MAX_PLAIN_LENGTH;
     ERR_clear_error();
     int result = SSL_write(tls->ssl, bytes, len > INT_MAX ? INT_MAX : (int)len);
     if (result > 0)
@@ -247,7 +305,7 @@ ssize_t wp_tls_write(struct wp_tls *tls, const char *bytes, size_t len)
 
 bool wp_tls_pending(const struct wp_tls *tls)
 {
-    return SSL_pending(tls->ssl) > 0;
+    return SSL_has_pending(tls->ssl) == 1;
 }
 
 const char *wp_tls_error(const struct wp_tls *tls)

@@ -14,8 +14,8 @@ struct wp_tls_context; // shared by many connections, reference-counted
 enum wp_err wp_tls_server_create(wp_view certificate_file, wp_view key_file,
                                  struct wp_tls_context **out, char *error,
                                  size_t error_size) WP_WARN_UNUSED;
-// ca_file empty: the system's certificates, read at the first connection. A client's context belongs
-// to one worker.
+// ca_file empty: the system's certificates, read at the first connection. A client's context
+// belongs to one worker.
 enum wp_err wp_tls_client_create(wp_view ca_file, bool verify, struct wp_tls_context **out,
                                  char *error, size_t error_size) WP_WARN_UNUSED;
 void wp_tls_context_unref(struct wp_tls_context *context); // NULL allowed
@@ -30,8 +30,10 @@ void wp_tls_free(struct wp_tls *tls); // sends close_notify if it can
 // 1 when done, else WP_IO_*.
 int wp_tls_handshake(struct wp_tls *tls);
 ssize_t wp_tls_read(struct wp_tls *tls, char *out, size_t size);
-ssize_t wp_tls_write(struct wp_tls *tls, const char *bytes, size_t len);
-// Bytes decrypted but not read yet.
+// Writes one record at most. `more`: further bytes follow at once, so that the kernel may wait for
+// them instead of sending what it has.
+ssize_t wp_tls_write(struct wp_tls *tls, const char *bytes, size_t len, bool more);
+// Bytes taken from the socket but not read yet (perhaps not a whole record).
 bool wp_tls_pending(const struct wp_tls *tls);
 // Why the handshake failed; static or owned by tls.
 const char *wp_tls_error(const struct wp_tls *tls);
