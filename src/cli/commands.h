@@ -9,5 +9,6 @@ extern const struct wp_command wp_command_check;
 extern const struct wp_command wp_command_demo;
 extern const struct wp_command wp_command_provider;
 extern const struct wp_command wp_command_reference;
+extern const struct wp_command wp_command_simulate;
 
 #endif
