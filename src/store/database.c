@@ -10,7 +10,7 @@
 #include "store/private.h"
 
 // "WARP": tells our file from another program's database at the same path.
-enum { APPLICATION_ID = 0x57415250, BUSY_MS = 5000 };
+enum { APPLICATION_ID = 0x57415250, BUSY_MS = 5000, STEP_MS = 20 };
 
 static const char *const migrations[] = {
 #include "store/schema/0001_requests.h"
@@ -181,11 +181,14 @@ static int journal_mode(sqlite3 *db, const char *path)
 // the pages at the indexes' ends fewer times.
 static int configure(sqlite3 *db, const char *path)
 {
-    int rc = sqlite3_busy_timeout(db, BUSY_MS);
-    if (rc == SQLITE_OK)
-        rc = store_exec(db, "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL");
+    int rc = store_exec(db, "PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL");
     if (rc == SQLITE_OK)
         rc = journal_mode(db, path);
+    // The switch does not wait for another process that makes it at the same moment.
+    for (int waited = 0; (rc & 0xff) == SQLITE_BUSY && waited < BUSY_MS; waited += STEP_MS) {
+        usleep(STEP_MS * 1000);
+        rc = journal_mode(db, path);
+    }
     if (rc == SQLITE_OK)
         rc = store_exec(db, "PRAGMA synchronous = NORMAL;"
                             "PRAGMA journal_size_limit = 67108864;"
@@ -193,6 +196,22 @@ static int configure(sqlite3 *db, const char *path)
                             "PRAGMA wal_autocheckpoint = 2000;"
                             "PRAGMA temp_store = MEMORY;"
                             "PRAGMA trusted_schema = OFF");
+    return rc;
+}
+
+// Whose file it is, before anything is written to it; one moment's view of it.
+static int look(sqlite3 *db, const char *path, char *error, size_t error_size)
+{
+    int64_t version = 0;
+    int rc = store_exec(db, "BEGIN");
+    if (rc == SQLITE_OK)
+        rc = read_integer(db, "SELECT count(*) FROM sqlite_schema", &version); // takes the lock
+    if (rc == SQLITE_OK)
+        rc = read_integer(db, "PRAGMA user_version", &version);
+    if (rc == SQLITE_OK)
+        rc = check_owner(db, path, version, error, error_size);
+    if (!sqlite3_get_autocommit(db))
+        (void)store_exec(db, "ROLLBACK");
     return rc;
 }
 
@@ -208,6 +227,10 @@ enum wp_err store_open_writer(const char *path, sqlite3 **out, char *error, size
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     int rc = sqlite3_open_v2(
         path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_busy_timeout(db, BUSY_MS);
+    if (rc == SQLITE_OK)
+        rc = look(db, path, error, error_size);
     if (rc == SQLITE_OK)
         rc = configure(db, path);
     if (rc == SQLITE_OK)

@@ -66,10 +66,17 @@ static struct wp_ledger *create(const struct wp_ledger_config *config)
     return ledger;
 }
 
+static void close_readers(struct wp_ledger *ledger)
+{
+    for (size_t i = 0; i < STORE_READERS; i++) {
+        sqlite3_close_v2(ledger->readers[i].db);
+        ledger->readers[i].db = NULL;
+    }
+}
+
 static void destroy(struct wp_ledger *ledger)
 {
-    for (size_t i = 0; i < STORE_READERS; i++)
-        sqlite3_close_v2(ledger->readers[i].db);
+    close_readers(ledger);
     store_writer_close(&ledger->writer);
     pthread_cond_destroy(&ledger->wake);
     pthread_cond_destroy(&ledger->settled);
@@ -120,6 +127,8 @@ void wp_ledger_close(struct wp_ledger *ledger)
     if (ledger == NULL)
         return;
     WP_CHECK_MAGIC(ledger, LEDGER_MAGIC);
+    // The last connection to close moves the write-ahead log into the file, and a reader may not.
+    close_readers(ledger);
     pthread_mutex_lock(&ledger->lock);
     __atomic_store_n(&ledger->stopping, true, __ATOMIC_RELEASE);
     pthread_cond_signal(&ledger->wake);

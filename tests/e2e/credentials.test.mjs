@@ -177,7 +177,7 @@ test("SSO: the cached token serves, an expiring one is refreshed and written bac
   }
 });
 
-test("SSO: an expired session names the login command", async (t) => {
+test("C51 SSO: an expired session names the login command", async (t) => {
   const files = ssoFiles(new Date(Date.now() - 60000).toISOString());
   const oidc = await serve(t, () => [400, { error: "invalid_grant" }]);
   await fails(await setUp(t, { ...bedrock, aws_profile_name: "dev" }, { files, env: { AWS_ENDPOINT_URL_SSO_OIDC: oidc.url } }), /aws sso login --profile dev/);
@@ -214,7 +214,7 @@ test("no credentials anywhere", async (t) => {
   await fails(await setUp(t, bedrock), /no AWS credentials/);
 });
 
-test("keys that are refused are fetched anew once, and the request succeeds", async (t) => {
+test("C51 keys that are refused are fetched anew once, and the request succeeds", async (t) => {
   let account, calls = 0;
   const agent = await serve(t, () => [200, { ...jsonKeys(account), ...(++calls === 1 ? { SecretAccessKey: "an-old-secret" } : {}) }]);
   const place = await setUp(t, bedrock, { env: (a) => ((account = a), { AWS_CONTAINER_CREDENTIALS_FULL_URI: agent.url }) });
@@ -223,7 +223,7 @@ test("keys that are refused are fetched anew once, and the request succeeds", as
   assert.equal(calls, 2);
 });
 
-test("keys are refreshed ahead of their expiry, and the old ones serve meanwhile", async (t) => {
+test("C51 keys are refreshed ahead of their expiry, and the old ones serve meanwhile", async (t) => {
   let account, calls = 0;
   const agent = await serve(t, () => [++calls === 1 ? 200 : 500, jsonKeys(account, 3)]);
   const place = await setUp(t, bedrock, { env: (a) => ((account = a), { AWS_CONTAINER_CREDENTIALS_FULL_URI: agent.url }) });

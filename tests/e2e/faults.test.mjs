@@ -30,18 +30,18 @@ async function warm(gateway, upstream) {
 }
 
 for (const [name, fault] of Object.entries({
-  "429 without retry-after": { kind: "status", status: 429, type: "ThrottlingException" },
-  "429 with a long retry-after": { kind: "status", status: 429, type: "ThrottlingException", retry_after: "120" },
-  500: { kind: "status", status: 500, type: "InternalServerException" },
-  503: { kind: "status", status: 503, type: "ServiceUnavailableException" },
-  529: { kind: "status", status: 529 },
-  "a reset before the head": { kind: "reset" },
-  "an end of the stream before content": { kind: "truncate", after_events: 0 },
-  "throttling inside the stream before content": { kind: "exception", after_events: 0, type: "throttlingException" },
-  "a corrupt first frame": { kind: "corrupt", after_events: 0 },
-  "an HTML page with status 200": { kind: "html" },
-  "a redirect": { kind: "redirect" },
-  "credentials that are refused": { kind: "status", status: 403, type: "AccessDeniedException" },
+  "C33 429 without retry-after": { kind: "status", status: 429, type: "ThrottlingException" },
+  "C33 429 with a long retry-after": { kind: "status", status: 429, type: "ThrottlingException", retry_after: "120" },
+  "C35 500": { kind: "status", status: 500, type: "InternalServerException" },
+  "C35 503": { kind: "status", status: 503, type: "ServiceUnavailableException" },
+  "C35 529": { kind: "status", status: 529 },
+  "C35 a reset before the head": { kind: "reset" },
+  "C41 an end of the stream before content": { kind: "truncate", after_events: 0 },
+  "C46 throttling inside the stream before content": { kind: "exception", after_events: 0, type: "throttlingException" },
+  "C45 a corrupt first frame": { kind: "corrupt", after_events: 0 },
+  "C42 an HTML page with status 200": { kind: "html" },
+  "C49 a redirect": { kind: "redirect" },
+  "C37 credentials that are refused": { kind: "status", status: 403, type: "AccessDeniedException" },
 })) {
   test(`${name}: another deployment answers`, async (t) => {
     const { gateway, upstream } = await startPair(t);
@@ -62,7 +62,7 @@ for (const [name, fault] of Object.entries({
   });
 }
 
-test("a request that the upstream refuses is not tried again, and its words arrive", async (t) => {
+test("C36 a request that the upstream refuses is not tried again, and its words arrive", async (t) => {
   const { gateway, upstream } = await startPair(t);
   await upstream.fault({ account: "*", kind: "status", status: 400, count: 5, type: "ValidationException", message: "max_tokens: too many" });
   const answer = await ask(gateway);
@@ -75,7 +75,7 @@ test("a request that the upstream refuses is not tried again, and its words arri
   assert.equal(accounts.reduce((sum, account) => sum + account.requests, 0), 1);
 });
 
-test("when all are throttled: 429 with a retry-after that makes sense", async (t) => {
+test("C52 when all are throttled: 429 with a retry-after that makes sense", async (t) => {
   const { gateway, upstream } = await startPair(t);
   await upstream.fault({ account: "*", kind: "status", status: 429, count: 100, type: "ThrottlingException", retry_after: "7" });
   const first = await ask(gateway);
@@ -91,7 +91,7 @@ test("when all are throttled: 429 with a retry-after that makes sense", async (t
   assert.equal(after, before, "cooling deployments are left alone");
 });
 
-test("a cooled deployment comes back and its cache is used again", async (t) => {
+test("C33 a cooled deployment comes back and its cache is used again", async (t) => {
   const { gateway, upstream } = await startPair(t);
   const first = await warm(gateway, upstream);
   await upstream.fault({ account: first, kind: "status", status: 429, count: 1, type: "ThrottlingException", retry_after: "1" });
@@ -104,10 +104,10 @@ test("a cooled deployment comes back and its cache is used again", async (t) => 
 });
 
 for (const [name, fault] of Object.entries({
-  "a reset": { kind: "reset", after_events: 4 },
-  "a clean end without message_stop": { kind: "truncate", after_events: 4 },
-  "an exception": { kind: "exception", after_events: 4, type: "modelStreamErrorException" },
-  "a corrupt frame": { kind: "corrupt", after_events: 4 },
+  "C40 a reset": { kind: "reset", after_events: 4 },
+  "C41 a clean end without message_stop": { kind: "truncate", after_events: 4 },
+  "C46 an exception": { kind: "exception", after_events: 4, type: "modelStreamErrorException" },
+  "C45 a corrupt frame": { kind: "corrupt", after_events: 4 },
 })) {
   test(`${name} after content: one error event, then the end; the row says so`, async (t) => {
     const { gateway, upstream } = await startPair(t, { provider: { eventMs: 15 } });
@@ -126,7 +126,7 @@ for (const [name, fault] of Object.entries({
   });
 }
 
-test("a client that leaves closes the upstream at once", async (t) => {
+test("D53 a client that leaves closes the upstream at once", async (t) => {
   const { gateway, upstream } = await startPair(t, { provider: { ttftMs: 20, eventMs: 100 } });
   const controller = new AbortController();
   const answer = await fetch(`${gateway.url}/v1/messages`, {
@@ -150,7 +150,7 @@ test("a client that leaves closes the upstream at once", async (t) => {
   await until("no request in flight", async () => (await gateway.get("/ui/api/deployments")).data.every((d) => d.in_flight === 0));
 });
 
-test("pings keep a silent stream alive, but never before message_start", async (t) => {
+test("C47 pings keep a silent stream alive, but never before message_start", async (t) => {
   const deployment = (upstream) => `
 model_list:
   - model_name: m

@@ -159,7 +159,7 @@ test("prompts stay out of the ledger and the logs unless asked for", async (t) =
   assert.ok(JSON.stringify(await stored.gateway.get(`/spend/logs/ui/${row.request_id}`)).includes(marker));
 });
 
-test("SIGTERM lets streams run to their end, refuses new ones, and ends with 0", async (t) => {
+test("B25 SIGTERM lets streams run to their end, refuses new ones, and ends with 0", async (t) => {
   const { gateway } = await startPair(t, { provider: { ttftMs: 50, eventMs: 40 } });
   const answer = await gateway.post("/v1/messages", { ...good, stream: true, messages: [{ role: "user", content: "[[sim: long 20]]" }] });
   const reader = answer.body.getReader();
@@ -177,7 +177,7 @@ test("SIGTERM lets streams run to their end, refuses new ones, and ends with 0",
   assert.deepEqual(await ended, { code: 0, signal: null });
 });
 
-test("SIGHUP puts a new configuration in force; a broken one leaves the old", async (t) => {
+test("B27 SIGHUP puts a new configuration in force; a broken one leaves the old", async (t) => {
   const { gateway } = await startPair(t);
   const before = readFileSync(gateway.file, "utf8");
   writeFileSync(gateway.file, `${before}\nlitellm_settings:\n  num_retries: many\n`);
@@ -203,7 +203,7 @@ test("a configuration that would weaken security does not start", async () => {
   );
 });
 
-test("without a master key only loopback is served", async (t) => {
+test("G79 without a master key only loopback is served", async (t) => {
   const { gateway } = await startPair(t, { key: null });
   assert.equal((await gateway.post("/v1/messages", good)).status, 200);
   assert.match(gateway.output, /loopback/);
