@@ -47,8 +47,10 @@ static bool enter_fallback(struct wp_exchange *x, enum wp_fallback_kind kind)
         wp_view name = names[x->fallbacks++];
         if (wp_view_eq(name, x->group.group))
             continue;
-        if (wp_exchange_enter_group(x, name) == WP_OK)
+        if (wp_exchange_enter_group(x, name) == WP_OK) {
+            x->retrying = false;
             return true;
+        }
     }
     return false;
 }
@@ -90,8 +92,38 @@ static int64_t clamp_retry_after(int64_t ms)
     return ms < least ? least : ms > most ? most : ms;
 }
 
+// enable_pre_call_checks left nothing: no deployment of the group takes a prompt of this size.
+// Returns the largest that one of them takes, 0 where the size is not the reason.
+static uint32_t prompt_limit(const struct wp_exchange *x)
+{
+    uint32_t most = 0;
+    for (size_t i = 0; i < x->plan->count; i++) {
+        const struct wp_candidate *candidate = &x->plan->candidates[i];
+        uint32_t own = candidate->deployment->max_input_tokens;
+        uint32_t limit = own != 0 ? own : candidate->model->max_input_tokens;
+        if (candidate->reason != WP_REASON_CONTEXT)
+            return 0;
+        most = limit > most ? limit : most;
+    }
+    return most;
+}
+
+// In the words of the provider, by which clients know that they have to compact.
+static void fail_too_long(struct wp_exchange *x, uint32_t most)
+{
+    wp_view message =
+        wp_arena_printf(x->arena, "prompt is too long: about %llu tokens > %u maximum",
+                        (unsigned long long)x->prompt.tokens, most);
+    wp_exchange_fail(x, WP_ERR_INVALID, message, -1);
+}
+
 static void nothing_usable(struct wp_exchange *x)
 {
+    uint32_t most = prompt_limit(x);
+    if (most > 0 && !x->context_exceeded) {
+        x->context_exceeded = true;
+        x->fallbacks = 0;
+    }
     enum wp_fallback_kind kind =
         x->context_exceeded ? WP_FALLBACK_CONTEXT_WINDOW : WP_FALLBACK_GENERAL;
     if (back_off(x))
@@ -102,6 +134,10 @@ static void nothing_usable(struct wp_exchange *x)
     }
     if (x->has_last_error) {
         wp_exchange_fail_upstream(x);
+        return;
+    }
+    if (most > 0) {
+        fail_too_long(x, most);
         return;
     }
     int64_t wait_ms = clamp_retry_after(x->plan->retry_after_ms);
@@ -203,6 +239,8 @@ void wp_exchange_plan(struct wp_exchange *x)
                                                           &x->plan->candidates[0], &x->attempt);
     }
     x->attempt_open = true;
+    x->total_retries += x->retrying ? 1 : 0;
+    x->retrying = false;
     start_attempt(x);
 }
 
@@ -515,8 +553,9 @@ static void go_on(struct wp_exchange *x, const struct wp_upstream_error *error)
         return;
     }
     if (error->context_window) {
+        if (!x->context_exceeded) // the list of these begins; a later one goes on with it
+            x->fallbacks = 0;
         x->context_exceeded = true;
-        x->fallbacks = 0;
         if (enter_fallback(x, WP_FALLBACK_CONTEXT_WINDOW)) {
             wp_exchange_plan(x);
             return;
@@ -532,7 +571,7 @@ static void go_on(struct wp_exchange *x, const struct wp_upstream_error *error)
         wp_exchange_fail_upstream(x);
     } else if (x->retries < wp_exchange_retries_allowed(x, wp_exchange_error_kind(error))) {
         x->retries++;
-        x->total_retries++;
+        x->retrying = true;
         wp_exchange_plan(x);
     } else if (enter_fallback(x, WP_FALLBACK_GENERAL)) {
         wp_exchange_plan(x);

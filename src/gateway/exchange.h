@@ -89,9 +89,10 @@ struct wp_exchange {
     struct wp_plan_request plan_request;
     uint64_t tried;                // bit per group.deployments
     uint32_t retries, retries_max; // in this group
-    uint32_t total_retries;
-    uint32_t fallbacks;       // groups entered beyond the first
-    struct wp_flight *flight; // waiting for another request's cache write
+    uint32_t total_retries;        // that reached an upstream
+    bool retrying;                 // the next attempt will be one
+    uint32_t fallbacks;            // groups entered beyond the first
+    struct wp_flight *flight;      // waiting for another request's cache write
     uint64_t wait_begun_ns;
     uint32_t waited_ms; // in all
     uint32_t plans_since_wait;

@@ -187,6 +187,7 @@ static void record_refusal(struct wp_front *front, enum wp_err err)
         .start_ms = front->accepted_ms,
         .end_ms = wp_wall_ms(),
         .http_status = (uint32_t)info->status,
+        .duration_us = (wp_now_ns() - front->accepted_ns) / 1000,
     };
     wp_gateway_submit(front->gateway, &record);
 }

@@ -30,13 +30,19 @@ function share(value: number | undefined, text: (percent: number) => string) {
 
 const TIERS: Record<string, string> = { tools: 'tools', system: 'the system prompt', messages: 'the conversation' }
 
+function sharedText({ shared_blocks: blocks, shared_tokens: tokens }: Divergence): string {
+  if (blocks === 0) return 'Nothing before it is the same'
+  const what = blocks === 1 ? 'The block before it' : `The ${count(blocks)} blocks before it`
+  return `${what} (about ${count(tokens)} tokens) ${blocks === 1 ? 'is' : 'are'} the same`
+}
+
 // What made a prefix miss that this session had sent before.
 function Changed({ divergence }: { divergence: Divergence }) {
   return (
     <p class="note" data-divergence>
       The prefix changed since the session's previous request: block {count(divergence.index + 1)}, in{' '}
-      {TIERS[divergence.tier] ?? divergence.tier} ({divergence.kind.replace('_', ' ')}). The {count(divergence.shared_blocks)} blocks
-      before it (about {count(divergence.shared_tokens)} tokens) are the same; the previous request had {count(divergence.previous_blocks)}.
+      {TIERS[divergence.tier] ?? divergence.tier} ({divergence.kind.replace('_', ' ')}). {sharedText(divergence)}; the
+      previous request had {count(divergence.previous_blocks)}.
     </p>
   )
 }
@@ -71,7 +77,7 @@ export function Why({ row, decision }: { row: RowDetail; decision: Decision }) {
             <li key={candidate.model_id} data-chosen={chosen} data-usable={candidate.usable}>
               <div class="candidate-head">
                 <ModelId id={candidate.model_id} copy={false} label />
-                {chosen && <span class="tag">answered</span>}
+                {chosen && <span class="tag">{row.completionStartTime ? 'answered' : 'tried last'}</span>}
                 <span class="candidate-cost" title="Expected cost of the input">
                   {costOf(candidate)}
                 </span>
