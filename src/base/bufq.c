@@ -95,6 +95,7 @@ bool wp_bufq_append(struct wp_bufq *queue, wp_view v)
         return false;
     queue->len += v.len;
     if (queue->tail == NULL) {
+        WP_CHECK(fresh != NULL); // an empty queue has no room of its own
         queue->head = queue->tail = fresh;
     } else {
         queue->tail->next = fresh;

@@ -136,7 +136,7 @@ enum { DISTANCE_MAX = 64 };
 
 size_t wp_view_distance(wp_view a, wp_view b)
 {
-    size_t rows[3][DISTANCE_MAX + 1];
+    size_t rows[3][DISTANCE_MAX + 1] = {{0}};
     a = wp_view_sub(a, 0, DISTANCE_MAX);
     b = wp_view_sub(b, 0, DISTANCE_MAX);
     for (size_t j = 0; j <= b.len; j++)

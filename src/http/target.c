@@ -75,7 +75,7 @@ bool wp_target_parse(struct wp_arena *arena, wp_view raw, struct wp_request_head
 
 bool wp_host_valid(wp_view host)
 {
-    if (host.len == 0 || host.len > 255)
+    if (host.ptr == NULL || host.len == 0 || host.len > 255)
         return false;
     for (size_t i = 0; i < host.len; i++) {
         unsigned char c = (unsigned char)host.ptr[i];

@@ -188,6 +188,7 @@ static void on_async(uv_async_t *handle)
     struct wp_post *posts = loop->posts;
     loop->posts = loop->posts_tail = NULL;
     bool stopping = loop->stopping;
+    loop->stopping = false; // it may be run again
     pthread_mutex_unlock(&loop->lock);
     while (posts != NULL)
         posts = run_post(posts);

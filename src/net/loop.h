@@ -14,7 +14,7 @@ struct wp_loop;
 enum wp_err wp_loop_create(struct wp_loop **out) WP_WARN_UNUSED;
 // After run has returned; closes what is left.
 void wp_loop_destroy(struct wp_loop *loop);
-// Runs until wp_loop_stop.
+// Runs until wp_loop_stop; may be run again.
 void wp_loop_run(struct wp_loop *loop);
 // Any thread.
 void wp_loop_stop(struct wp_loop *loop);
