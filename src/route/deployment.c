@@ -3,7 +3,8 @@
 #include "base/alloc.h"
 #include "route/strategy.h"
 
-static const uint64_t MINUTE_NS = 60000000000u, LOAD_SPAN_NS = 720000000000u;
+static const uint64_t MINUTE_NS = 60000000000u, LOAD_SPAN_NS = 720000000000u,
+                      CARRIED_SPAN_NS = 43200000000000u;
 
 // Identity.
 
@@ -170,6 +171,7 @@ static struct wp_deployment_state *new_state(wp_view id)
         .successes = wp_window_make(MINUTE_NS),
         .failures = wp_window_make(MINUTE_NS),
         .load = wp_window_make(LOAD_SPAN_NS),
+        .carried = wp_window_make(CARRIED_SPAN_NS),
     };
     return state;
 }

@@ -47,8 +47,9 @@ struct wp_deployment_state {
     uint64_t cooling_until_ns;
     char cooling_reason[64];
 
-    struct wp_window load; // prompt tokens sent in the last minutes
-    double latency_ns;     // moving average to the first byte; 0: none yet
+    struct wp_window load;    // prompt tokens sent in the last minutes
+    struct wp_window carried; // the same of the last hours
+    double latency_ns;        // moving average to the first byte; 0: none yet
     uint64_t total_requests, total_failures;
     uint64_t predicted_read, actual_read, actual_write, actual_uncached;
 };

@@ -121,6 +121,7 @@ void wp_lane_judge(const struct wp_plan_request *request, uint32_t index, struct
                         request->now_ns, &lane->admission);
         lane->cooling_until_ns = wp_cooldown_until(lane->state, request->now_ns);
         lane->load = (double)wp_window_sum(&lane->state->load, request->now_ns);
+        lane->carried = (double)wp_window_sum(&lane->state->carried, request->now_ns);
     }
     lane->usable = !skipped(request, index, lane);
     lane->tier = lane->usable ? 1 : 3;

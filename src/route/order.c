@@ -7,10 +7,13 @@
 #include "route/private.h"
 
 enum { SLACK_REQUESTS = 32, SLACK_MOST = 1000000 };
-static const double BUSY = 1.15;            // times the fair share of the load
+static const double BUSY = 1.15;            // times the fair share of the minutes' load
+static const double CARRIES_MORE = 1.05;    // times the fair share of the hours' load
+static const double OVERLOADED = 1.5;       // times these bounds: not even for a shared head
 static const double HEADROOM_FULL = 0.4;    // below it new conversations come more rarely
 static const double HEADROOM_LEAST = 0.05;  // below it none come while others have more
 static const double AS_GOOD_AS_BEST = 0.95; // of the longest read
+static const double AFTERGLOW = 0.1;        // odds that a lapsed conversation is warm after all
 
 struct order {
     const struct wp_plan_request *request;
@@ -113,19 +116,25 @@ static void mark_front(struct order *o)
 // Bounded load: nobody takes new conversations while it carries clearly more than its share.
 static void mark_busy(struct order *o)
 {
-    double load = 0, weight = 0;
+    double load = 0, carried = 0, weight = 0;
     uint32_t tokens = o->request->prompt == NULL ? 0 : o->request->prompt->tokens;
     double slack = (double)tokens * SLACK_REQUESTS;
+    slack = slack < SLACK_MOST ? slack : SLACK_MOST;
     for (uint32_t i = 0; i < o->count; i++)
         if (o->lanes[i].front) {
             load += o->lanes[i].load;
+            carried += o->lanes[i].carried;
             weight += o->lanes[i].weight;
         }
     for (uint32_t i = 0; i < o->count; i++) {
         struct wp_lane *lane = &o->lanes[i];
-        double share = weight > 0 ? load * lane->weight / weight : load;
-        lane->busy = lane->load > BUSY * share + (slack < SLACK_MOST ? slack : SLACK_MOST) ||
-                     lane->admission.headroom < HEADROOM_LEAST;
+        double part = weight > 0 ? lane->weight / weight : 1;
+        double most = BUSY * load * part + slack;
+        double carries = CARRIES_MORE * carried * part + SLACK_MOST;
+        bool full = lane->admission.headroom < HEADROOM_LEAST;
+        lane->busy = full || lane->load > most || lane->carried > carries;
+        lane->overloaded =
+            full || lane->load > OVERLOADED * most || lane->carried > OVERLOADED * carries;
     }
 }
 
@@ -205,13 +214,20 @@ static double believed_read(const struct wp_lane *lane)
     return (double)lane->forecast.read * (double)lane->forecast.confidence;
 }
 
+enum crowd { NOT_BUSY, NOT_OVERLOADED, ANY };
+
+static bool has_room(const struct wp_lane *lane, enum crowd crowd)
+{
+    return crowd == ANY || (crowd == NOT_BUSY ? !lane->busy : !lane->overloaded);
+}
+
 // First by rendezvous among the front lanes that pass; `least` tokens must be believed warm.
-static struct wp_lane *first_free(const struct order *o, double least, bool busy_too)
+static struct wp_lane *first_free(const struct order *o, double least, enum crowd crowd)
 {
     struct wp_lane *best = NULL;
     for (uint32_t i = 0; i < o->count; i++) {
         struct wp_lane *lane = &o->lanes[i];
-        if (!lane->front || (lane->busy && !busy_too) || believed_read(lane) < least)
+        if (!lane->front || !has_room(lane, crowd) || believed_read(lane) < least)
             continue;
         if (best == NULL || lane->rendezvous < best->rendezvous ||
             (!(lane->rendezvous > best->rendezvous) && lane->shuffle < best->shuffle))
@@ -220,23 +236,26 @@ static struct wp_lane *first_free(const struct order *o, double least, bool busy
     return best;
 }
 
-static struct wp_lane *shared_head(const struct order *o)
+static struct wp_lane *warm_head(const struct order *o, enum crowd crowd)
 {
     double most = 0;
     for (uint32_t i = 0; i < o->count; i++)
-        if (o->lanes[i].front && !o->lanes[i].busy && believed_read(&o->lanes[i]) > most)
+        if (o->lanes[i].front && has_room(&o->lanes[i], crowd) &&
+            believed_read(&o->lanes[i]) > most)
             most = believed_read(&o->lanes[i]);
-    return most > 0 ? first_free(o, most * AS_GOOD_AS_BEST, false) : NULL;
+    return most > 0 ? first_free(o, most * AS_GOOD_AS_BEST, crowd) : NULL;
+}
+
+static struct wp_lane *shared_head(const struct order *o)
+{
+    struct wp_lane *lane = warm_head(o, NOT_BUSY);
+    return lane != NULL ? lane : warm_head(o, NOT_OVERLOADED);
 }
 
 static struct wp_lane *cold(const struct order *o)
 {
-    struct wp_lane *home = by_tag(o, o->tags[WP_PIN_CONVERSATION]);
-    bool bound = home != NULL && o->request->prompt->has_thinking_in_history;
-    if (home != NULL && (!home->busy || bound))
-        return home;
-    struct wp_lane *lane = first_free(o, 0, false);
-    return lane != NULL ? lane : first_free(o, 0, true);
+    struct wp_lane *lane = first_free(o, 0, NOT_BUSY);
+    return lane != NULL ? lane : first_free(o, 0, ANY);
 }
 
 static struct wp_lane *by_strategy(const struct order *o)
@@ -248,17 +267,28 @@ static struct wp_lane *by_strategy(const struct order *o)
     return best;
 }
 
-// A new conversation, or one whose entries are gone. The home of a conversation whose thinking
-// is bound to the account goes before a head that is warm elsewhere.
+// A conversation whose entries have lapsed goes home all the same: they may live longer than is
+// believed, and nothing is gained elsewhere but a shared head that is warm there and not here.
+static bool stays(const struct order *o, const struct wp_lane *home, const struct wp_lane *head)
+{
+    if (o->request->prompt->has_thinking_in_history)
+        return true;
+    if (home->admission.headroom < HEADROOM_LEAST)
+        return false;
+    return head == NULL ||
+           believed_read(head) <= believed_read(home) + AFTERGLOW * (double)home->forecast.total;
+}
+
+// A new conversation, or one whose entries are gone.
 static struct wp_lane *new_conversation(const struct order *o, enum wp_reason *reason)
 {
     struct wp_lane *home = by_tag(o, o->tags[WP_PIN_CONVERSATION]);
+    struct wp_lane *head = shared_head(o);
     *reason = WP_REASON_SESSION;
-    if (home != NULL && o->request->prompt->has_thinking_in_history)
+    if (home != NULL && stays(o, home, head))
         return home;
-    struct wp_lane *lane = shared_head(o);
-    if (lane != NULL)
-        return lane;
+    if (head != NULL)
+        return head;
     if (o->subject == 0)
         *reason = WP_REASON_STRATEGY;
     return o->subject == 0 ? by_strategy(o) : cold(o);

@@ -40,11 +40,13 @@ struct wp_lane {
     uint64_t cooling_until_ns;
     enum wp_reason reason;
     bool usable;
-    bool front;     // competes for the first place: lowest order, or its cache holds the prompt
-    bool busy;      // carries clearly more than its share of the load
-    double load;    // prompt tokens of the last minutes
-    double weight;  // of the configuration; >= 0
-    double shuffle; // the strategy's key: smallest first
+    bool front;      // competes for the first place: lowest order, or its cache holds the prompt
+    bool busy;       // carries clearly more than its share of the load
+    bool overloaded; // … so much that not even a warm head draws to it
+    double load;     // prompt tokens of the last minutes
+    double carried;  // and of the last hours
+    double weight;   // of the configuration; >= 0
+    double shuffle;  // the strategy's key: smallest first
     double rendezvous;
     double score;  // USD (or relative) that this choice costs
     uint32_t tier; // 0 chosen, 1 front, 2 behind, 3 skipped

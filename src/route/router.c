@@ -215,6 +215,7 @@ static void begin_on(struct wp_router *router, const struct wp_plan_request *req
     attempt->reserved_tokens = lane->need.tokens;
     attempt->reserved_input = lane->need.input;
     wp_window_add(&state->load, request->now_ns, lane->forecast.total);
+    wp_window_add(&state->carried, request->now_ns, lane->forecast.total);
     set_pins(router, request, lane->tag);
     begin_trace(router, request, lane, attempt);
 }
