@@ -7,7 +7,7 @@
 #include "route/router.h"
 #include "tests/support/test.h"
 
-enum { RIG_MAX = 16, RIG_TEXT = 1 << 22 };
+enum { RIG_MAX = 16, RIG_FILLER = 1 << 19 };
 static const uint64_t RIG_S = 1000000000u, RIG_START = 1000000000000u;
 
 struct rig {
@@ -96,38 +96,41 @@ static inline struct wp_prompt *rig_prompt(struct rig *rig, const struct rig_tal
 {
     static const char minutes[] = ",\"cache_control\":{\"type\":\"ephemeral\"}";
     static const char hour[] = ",\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}";
-    char *text = wp_arena_alloc(rig->arena, RIG_TEXT);
-    char *filler = wp_arena_alloc(rig->arena, RIG_TEXT / 4);
+    static char filler[RIG_FILLER];
+    size_t room = 1000 + talk->head + talk->turns * (300 + strlen(talk->name) + talk->turn);
+    char *text = wp_arena_alloc(rig->arena, room);
     struct wp_request *request = wp_arena_alloc(rig->arena, sizeof(*request));
     struct wp_prompt *prompt = wp_arena_alloc(rig->arena, sizeof(*prompt));
     const char *marker = talk->unmarked ? "" : talk->hour ? hour : minutes, *detail;
     size_t at = 0, offset;
     assert_non_null(prompt);
-    memset(filler, 'x', RIG_TEXT / 4 - 1);
+    assert_true(talk->head < RIG_FILLER && talk->turn < RIG_FILLER);
+    if (filler[0] == 0)
+        memset(filler, 'x', sizeof(filler) - 1);
     at +=
-        (size_t)snprintf(text, RIG_TEXT,
+        (size_t)snprintf(text, room,
                          "{\"model\":\"m\",\"system\":[{\"type\":\"text\",\"text\":\"%s %.*s\"%s}],"
                          "\"messages\":[",
                          talk->name, (int)talk->head, filler, marker);
     for (uint32_t i = 0; i < talk->turns; i++) {
         bool last = i + 1 == talk->turns, assistant = i % 2 == 1;
-        at += (size_t)snprintf(text + at, RIG_TEXT - at, "%s{\"role\":\"%s\",\"content\":[",
+        at += (size_t)snprintf(text + at, room - at, "%s{\"role\":\"%s\",\"content\":[",
                                i > 0 ? "," : "", assistant ? "assistant" : "user");
         if (assistant && talk->thinking)
-            at += (size_t)snprintf(text + at, RIG_TEXT - at,
+            at += (size_t)snprintf(text + at, room - at,
                                    "{\"type\":\"thinking\",\"thinking\":\"%u\"},", i);
         if (last && talk->tools)
             at +=
-                (size_t)snprintf(text + at, RIG_TEXT - at,
+                (size_t)snprintf(text + at, room - at,
                                  "{\"type\":\"tool_result\",\"tool_use_id\":\"%u\"%s}", i, marker);
         else
-            at += (size_t)snprintf(text + at, RIG_TEXT - at,
+            at += (size_t)snprintf(text + at, room - at,
                                    "{\"type\":\"text\",\"text\":\"%s turn %u %.*s\"%s}", talk->name,
                                    i, (int)talk->turn, filler, last ? marker : "");
-        at += (size_t)snprintf(text + at, RIG_TEXT - at, "]}");
+        at += (size_t)snprintf(text + at, room - at, "]}");
     }
-    at += (size_t)snprintf(text + at, RIG_TEXT - at, "]}");
-    assert_true(at < RIG_TEXT);
+    at += (size_t)snprintf(text + at, room - at, "]}");
+    assert_true(at < room);
     assert_ok(wp_request_scan(rig->arena, wp_view_make(text, at), request, &detail, &offset));
     const struct wp_chain_options options = {.key = wp_router_hash_key(rig->router)};
     assert_ok(wp_chain_build(rig->arena, request, &options, prompt));

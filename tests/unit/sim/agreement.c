@@ -10,7 +10,13 @@ static uint32_t draw(void *state, uint32_t bound)
     return (uint32_t)((*seed >> 33) % bound);
 }
 
-enum { SEEDS = 24, STEPS = 100 };
+// Sanitizers make it slow; what they look for shows in a few conversations.
+#ifdef __SANITIZE_ADDRESS__
+enum { SEEDS = 4 };
+#else
+enum { SEEDS = 24 };
+#endif
+enum { STEPS = 100 };
 
 static void run(enum sim_platform platform, uint64_t correct)
 {
@@ -36,10 +42,10 @@ static void run(enum sim_platform platform, uint64_t correct)
     print_message("%llu requests, %llu with reads, %llu refused, %llu of two lifetimes\n",
                   (unsigned long long)requests, (unsigned long long)hits,
                   (unsigned long long)refused, (unsigned long long)split);
-    assert_true(requests > 3000);
+    assert_true(requests > SEEDS * 125);
     assert_true(hits * 4 > requests);
-    assert_true(refused > 50);
-    assert_true(split > 20);
+    assert_true(refused > SEEDS * 2);
+    assert_true(split > SEEDS);
 }
 
 static void they_agree_on_the_claude_api(void **state)
