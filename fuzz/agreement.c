@@ -21,7 +21,7 @@ static uint32_t take(void *state, uint32_t bound)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     static struct agree a;
-    enum { STEPS_MAX = 64 };
+    enum { STEPS_MAX = 20 };
     struct bytes bytes = {.data = data + 1, .len = len - 1};
     if (len < 2)
         return 0;

@@ -204,7 +204,7 @@ const struct wp_descriptor wp_descriptors[] = {
     OWN(INFO, "rate_domain", TEXT, D(rate_domain), "learnt from anthropic-organization-id",
         "deployments with one name share their limits"),
     OWN(INFO, "keep_warm", BOOL, D(keep_warm), "false",
-        "renew the cache entries of quiet conversations where it pays (docs/cache-routing.md)"),
+        "renew the cache entries of quiet conversations where it pays (docs/idle-economics.md)"),
     OWN(INFO, "auto_ttl", BOOL, D(auto_ttl), "false",
         "choose 5 minutes or 1 hour for the client's cache markers; on all of a group to count"),
     OWN(INFO, "breakpoint_repair", BOOL, D(breakpoint_repair), "false",
