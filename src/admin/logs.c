@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { JOB_MAGIC = 0x4a4f4221, ANSWER_MAX = 64 * 1024 * 1024 };
+enum { JOB_MAGIC = 0x4a4f4221, ANSWER_MAX = 64 * 1024 * 1024, SEARCH_MAX = 500 };
 
 enum query { QUERY_LOGS, QUERY_LOG, QUERY_SUMMARY, QUERY_DAILY };
 
@@ -114,13 +114,13 @@ static enum wp_log_sort sort_parameter(struct wp_front *front)
 }
 
 // The end is inclusive for a whole day, as LiteLLM's users write it: end_date=2026-11-24.
-static bool read_filter(struct wp_front *front, struct job *job)
+static const char *read_filter(struct wp_front *front, struct job *job)
 {
     struct wp_log_filter *filter = &job->filter;
     wp_view end = wp_front_query(front, "end_date");
     if (!time_parameter(front, "start_date", &filter->start_ms) ||
         !time_parameter(front, "end_date", &filter->end_ms))
-        return false;
+        return "start_date and end_date are times such as 2026-11-24 or 2026-11-24T08:00:00Z";
     if (end.len == 10)
         filter->end_ms += 24 * 3600 * 1000LL;
     filter->request_id = parameter(front, job, "request_id");
@@ -136,7 +136,9 @@ static bool read_filter(struct wp_front *front, struct job *job)
     filter->page_size = number_parameter(front, "page_size", 50, 1000);
     filter->sort = sort_parameter(front);
     filter->ascending = wp_view_is(wp_front_query(front, "sort_order"), "asc");
-    return true;
+    if (filter->search.len > SEARCH_MAX)
+        return "search is longer than 500 bytes";
+    return NULL;
 }
 
 static struct job *new_job(struct wp_front *front, enum query query)
@@ -169,11 +171,9 @@ static void run(struct wp_front *front, enum query query)
         wp_front_error(front, WP_ERR_NO_MEMORY, (wp_view){NULL, 0}, 1);
         return;
     }
-    if (!read_filter(front, job)) {
-        wp_front_error(front, WP_ERR_INVALID,
-                       WP_VIEW("start_date and end_date are times such as 2026-11-24 or "
-                               "2026-11-24T08:00:00Z"),
-                       -1);
+    const char *problem = read_filter(front, job);
+    if (problem != NULL) {
+        wp_front_error(front, WP_ERR_INVALID, wp_view_of(problem), -1);
         job_free(job);
         return;
     }

@@ -65,6 +65,20 @@ static size_t secret_at(wp_view text)
     return 0;
 }
 
+bool wp_log_mask_secrets(char *text, size_t len)
+{
+    bool found = false;
+    pthread_mutex_lock(&secrets.lock);
+    for (size_t i = 0; i < len;) {
+        size_t masked = secret_at(wp_view_make(text + i, len - i));
+        memset(text + i, '*', masked);
+        found |= masked > 0;
+        i += masked > 0 ? masked : 1;
+    }
+    pthread_mutex_unlock(&secrets.lock);
+    return found;
+}
+
 void wp_log_sanitize(wp_view text, char *out, size_t size)
 {
     size_t at = 0;

@@ -17,6 +17,8 @@ void wp_log(enum wp_log_level level, const char *area, const char *format, ...) 
 // Values (keys, tokens, passwords) of at least 8 bytes that no line may show; copied. Bounded;
 // any thread, meant for configuration time.
 void wp_log_register_secret(wp_view secret);
+// Overwrites each registered secret in `text` with asterisks, in place. True if there was one.
+bool wp_log_mask_secrets(char *text, size_t len);
 // Writes `text` to `out` (NUL-terminated, at most size - 1 bytes) with control bytes escaped
 // and secrets masked: for messages that leave the process by another way than the log.
 void wp_log_sanitize(wp_view text, char *out, size_t size);

@@ -275,10 +275,21 @@ static const char *recovery_wording(wp_view text)
     return "";
 }
 
+// What goes to the client: an upstream that quotes a credential must not have it passed on.
+static wp_view masked(struct wp_arena *arena, wp_view text)
+{
+    char *copy = wp_arena_cstring(arena, text);
+    if (copy == NULL)
+        return (wp_view){NULL, 0};
+    (void)wp_log_mask_secrets(copy, text.len);
+    return wp_view_make(copy, text.len);
+}
+
 static wp_view client_message(const struct refusal *refusal)
 {
     struct wp_arena *arena = refusal->source.arena;
-    wp_view text = without_accounts(arena, bounded(refusal->message, CLIENT_MESSAGE_MAX));
+    wp_view text =
+        masked(arena, without_accounts(arena, bounded(refusal->message, CLIENT_MESSAGE_MAX)));
     if (text.len == 0)
         return wp_view_of(wp_err_info(refusal->verdict.err)->sentence);
     const char *wording =
@@ -340,7 +351,7 @@ static wp_view client_body(const struct refusal *refusal, const char *type)
                                        wp_view_of(wp_err_info(refusal->verdict.err)->sentence), id);
     if (refusal->ops->relays_errors && refusal->is_object &&
         (refusal->envelope_type.len > 0 || refusal->status < 500)) {
-        wp_view copy = wp_arena_copy(arena, refusal->body);
+        wp_view copy = masked(arena, refusal->body);
         if (copy.ptr != NULL)
             return copy;
     }

@@ -12,17 +12,22 @@ export async function startRaw(t, answer, tlsOptions = null) {
   const onConnection = (socket) => {
     state.connections++;
     state.sockets.add(socket);
-    let bytes = Buffer.alloc(0);
+    let parts = [], size = 0, needed = 0;
     socket.on("error", () => {});
     socket.on("close", () => state.sockets.delete(socket));
     socket.on("data", (data) => {
-      bytes = Buffer.concat([bytes, data]);
+      parts.push(data);
+      size += data.length;
+      if (size < needed) return;
+      let bytes = Buffer.concat(parts);
       for (;;) {
+        [parts, size, needed] = [[bytes], bytes.length, 0];
         const end = bytes.indexOf("\r\n\r\n");
         if (end < 0) return;
         const head = bytes.subarray(0, end).toString("latin1");
         const length = Number(/^content-length: *(\d+)/im.exec(head)?.[1] ?? 0);
-        if (bytes.length < end + 4 + length) return;
+        needed = end + 4 + length;
+        if (size < needed) return;
         const request = { head, body: bytes.subarray(end + 4, end + 4 + length).toString() };
         bytes = bytes.subarray(end + 4 + length);
         state.requests.push(request);
