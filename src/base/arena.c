@@ -208,6 +208,11 @@ void *wp_arena_alloc(struct wp_arena *arena, size_t size)
     return ptr == NULL ? NULL : memset(ptr, 0, size);
 }
 
+void *wp_arena_raw(struct wp_arena *arena, size_t size)
+{
+    return reserve(arena, size);
+}
+
 void *wp_arena_array(struct wp_arena *arena, size_t count, size_t size)
 {
     size_t bytes;

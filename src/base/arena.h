@@ -18,6 +18,8 @@ void wp_arena_destroy(struct wp_arena *arena);
 
 // Zeroed, aligned to 16. NULL past the limit or when memory is short: callers answer 503.
 void *wp_arena_alloc(struct wp_arena *arena, size_t size) WP_WARN_UNUSED;
+// The same, not zeroed.
+void *wp_arena_raw(struct wp_arena *arena, size_t size) WP_WARN_UNUSED;
 // NULL also when count * size overflows.
 void *wp_arena_array(struct wp_arena *arena, size_t count, size_t size) WP_WARN_UNUSED;
 // A copy that ends in NUL (not counted in len); ptr == NULL on failure.

@@ -34,7 +34,7 @@ struct wp_client {
     size_t head_max;
     struct wp_tls_context *tls;
     struct wp_resolver *resolver;
-    struct wp_map origins; // "t|host:port" → struct origin
+    struct wp_map origins; // kind, port, host → struct origin
     struct wp_list calls, links;
 };
 
@@ -83,7 +83,7 @@ struct wp_call {
 void wp_client_config_default(struct wp_client_config *config)
 {
     *config = (struct wp_client_config){.idle_timeout_ms = 60000,
-                                        .idle_per_origin = 256,
+                                        .idle_per_origin = 1024,
                                         .tls_verify = true,
                                         .head_max = 128 * 1024};
 }
@@ -499,11 +499,12 @@ static struct link *take_idle(struct origin *origin)
 
 static struct origin *origin_of(struct wp_client *client, const struct wp_call_request *request)
 {
-    char key[300];
-    int len =
-        snprintf(key, sizeof(key), "%c%c|%.*s:%u", request->tls ? 't' : 'p',
-                 request->allow_link_local ? 'l' : '-', WP_VIEW_ARG(request->host), request->port);
-    wp_view name = wp_view_make(key, len < 0 ? 0 : (size_t)len);
+    char key[4 + HOST_MAX] = {request->tls ? 't' : 'p', request->allow_link_local ? 'l' : '-',
+                              (char)(request->port >> 8), (char)request->port};
+    if (request->host.len > HOST_MAX)
+        return NULL;
+    memcpy(key + 4, request->host.ptr, request->host.len);
+    wp_view name = wp_view_make(key, 4 + request->host.len);
     struct origin *origin = wp_map_get(&client->origins, name);
     if (origin != NULL)
         return origin;

@@ -15,7 +15,7 @@ struct wp_call;   // one request in flight
 
 struct wp_client_config {
     uint32_t idle_timeout_ms; // kept-alive connections close after so long unused (default 60 s)
-    uint32_t idle_per_origin; // kept at most (default 256)
+    uint32_t idle_per_origin; // kept at most (default 1024)
     wp_view ca_file;          // PEM bundle; empty: the system's
     bool tls_verify;          // default true; false is logged as a warning
     size_t head_max;          // bytes of a response head (default 128 KiB)

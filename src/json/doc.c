@@ -22,14 +22,14 @@ enum { SMALL = 1024 };
 
 static void *alc_malloc(void *arena, size_t size)
 {
-    return wp_arena_alloc(arena, size);
+    return wp_arena_raw(arena, size);
 }
 
 static void *alc_realloc(void *arena, void *old, size_t old_size, size_t size)
 {
     if (size <= old_size)
         return old;
-    void *more = wp_arena_alloc(arena, size);
+    void *more = wp_arena_raw(arena, size);
     return more == NULL ? NULL : memcpy(more, old, old_size);
 }
 
