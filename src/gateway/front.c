@@ -408,15 +408,20 @@ static void on_closed(void *state)
 }
 
 // What the HTTP layer refuses before there is a request: it leaves a row as well.
-static void error_body(void *context, enum wp_err err, struct wp_arena *arena, wp_view *body)
+static void error_body(void *context, enum wp_err err, wp_view peer, struct wp_arena *arena,
+                       wp_view *body)
 {
     struct wp_worker *worker = context;
     const struct wp_err_info *info = wp_err_info(err);
     char id[37];
     wp_random_uuid(id);
     int64_t now = wp_wall_ms();
+    struct wp_runtime *runtime = wp_gateway_runtime(worker->gateway);
+    bool hidden = runtime->snapshot->general.hide_addresses;
+    wp_runtime_unref(runtime);
     const struct wp_record record = {
         .request_id = wp_view_of(id),
+        .requester_ip_address = hidden ? (wp_view){NULL, 0} : peer,
         .call_type = WP_VIEW("http"),
         .status = WP_VIEW("failure"),
         .error_code = wp_view_of(info->name),

@@ -233,7 +233,8 @@ static void refuse(struct client *client, enum wp_err err)
     if (client->request != NULL)
         abort_request(client->request, err);
     if (arena != NULL)
-        client->server->handler->error_body(client->server->context, err, arena, &body);
+        client->server->handler->error_body(client->server->context, err,
+                                            wp_view_of(client->peer.address), arena, &body);
     wp_format_http_date(wp_wall_ms(), date);
     int len = snprintf(head, sizeof(head),
                        "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: application/json\r\n"

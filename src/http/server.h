@@ -63,8 +63,10 @@ struct wp_server_handler {
     void (*on_abort)(void *state, enum wp_err err);
     void (*on_closed)(void *state);
     // Writes the JSON envelope for errors that the server itself answers (400 framing, 408, 413,
-    // 414, 417, 431, 501) into `body`; the server adds head and closes.
-    void (*error_body)(void *context, enum wp_err err, struct wp_arena *arena, wp_view *body);
+    // 414, 417, 431, 501) into `body`; the server adds head and closes. `peer` is the caller's
+    // address.
+    void (*error_body)(void *context, enum wp_err err, wp_view peer, struct wp_arena *arena,
+                       wp_view *body);
 };
 
 struct wp_server_config {

@@ -746,8 +746,10 @@ static void on_closed(void *state)
     call->magic = 0;
 }
 
-static void error_body(void *context, enum wp_err err, struct wp_arena *arena, wp_view *body)
+static void error_body(void *context, enum wp_err err, wp_view peer, struct wp_arena *arena,
+                       wp_view *body)
 {
+    (void)peer;
     (void)context;
     *body = wp_arena_printf(arena,
                             "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"%s\"}}",

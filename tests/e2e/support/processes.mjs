@@ -101,7 +101,7 @@ export async function startGateway({ config, env = {}, args = [], key = masterKe
   writeFileSync(file, config);
   const all = ["serve", "--config", file, "--port", "0", "--state-dir", join(folder, "state"), "--num_workers", "2", ...args];
   const process_ = start(binary, all, { PATH: process.env.PATH, HOME: folder, ...env }, (text) =>
-    /http:\/\/127\.0\.0\.1:(\d+)/.exec(text),
+    /https?:\/\/(?:127\.0\.0\.1|0\.0\.0\.0):(\d+)/.exec(text),
   );
   const port = Number((await process_.ready)[1]);
   const url = `http://127.0.0.1:${port}`;

@@ -90,9 +90,11 @@ static inline void echo_closed(void *state)
     wp_buf_free(&((struct echo *)state)->body);
 }
 
-static inline void echo_error(void *context, enum wp_err err, struct wp_arena *arena, wp_view *body)
+static inline void echo_error(void *context, enum wp_err err, wp_view peer, struct wp_arena *arena,
+                              wp_view *body)
 {
     (void)context;
+    (void)peer;
     *body = wp_arena_printf(arena, "{\"error\":\"%s\"}", wp_err_info(err)->name);
 }
 
