@@ -73,12 +73,8 @@ static struct wp_rate *acquire_rate(struct wp_registry *registry, struct wp_hash
         if (rate == NULL)
             return NULL;
         const struct wp_window minute = wp_window_make(MINUTE_NS);
-        *rate = (struct wp_rate){.key = key,
-                                 .shared = shared,
-                                 .requests = minute,
-                                 .tokens = minute,
-                                 .input = minute,
-                                 .output = minute};
+        *rate = (struct wp_rate){
+            .key = key, .shared = shared, .requests = minute, .tokens = minute, .output = minute};
         if (!wp_map_set(&registry->rates, key_view(&key), rate)) {
             wp_free(rate);
             return NULL;

@@ -18,13 +18,21 @@ struct wp_reported {
     uint64_t at_ns;
 };
 
+// How full the configured itpm is: it refills continuously, as the provider's bucket does.
+struct wp_fill {
+    double used; // tokens
+    uint64_t at_ns;
+    uint64_t limit; // tokens per minute, as last checked
+};
+
 // What shares one rate limit.
 struct wp_rate {
     struct wp_hash128 key;
     uint32_t refs;
     bool shared; // named by operator or provider: a 429 stops every deployment in it
     uint64_t cooling_until_ns;
-    struct wp_window requests, tokens, input, output; // of the last minute
+    struct wp_window requests, tokens, output; // of the last minute
+    struct wp_fill input;
     struct wp_reported reported_requests, reported_input, reported_tokens;
 };
 

@@ -43,6 +43,49 @@ bool wp_flight_advise(const struct wp_plan_request *request, const struct wp_lan
     return true;
 }
 
+// What a moment of waiting for room at a deployment spares: the cost of going elsewhere.
+static double spared(const struct wp_lane *here, const struct wp_lane *instead,
+                     const struct wp_prompt *prompt)
+{
+    double more = wp_cost_expected(&instead->rates, &instead->forecast) -
+                  wp_cost_expected(&here->rates, &here->forecast);
+    if (here->domain != instead->domain)
+        more += wp_cost_move(&instead->rates, prompt, instead->forecast.total);
+    return more * (here->rates.known && instead->rates.known ? 1 : DEFAULT_INPUT);
+}
+
+static bool full_and_warm(const struct wp_plan_request *request, const struct wp_lane *lane)
+{
+    const struct wp_forecast *f = &lane->forecast;
+    return lane->reason == WP_REASON_FULL && f->deep && !f->pending && f->read > 0 &&
+           lane->domain != NULL && lane->admission.wait_ms > 0 &&
+           lane->admission.wait_ms <= request->max_wait_ms;
+}
+
+void wp_flight_advise_room(const struct wp_plan_request *request, const struct wp_lane *lanes,
+                           uint32_t count, const struct wp_lane *chosen, struct wp_plan *plan)
+{
+    double most = 0;
+    if (request->max_wait_ms == 0 || request->prompt == NULL || plan->wait.advised ||
+        (request->snapshot->router.pre_call_checks & WP_CHECK_PROMPT_CACHING) == 0)
+        return;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct wp_lane *lane = &lanes[i];
+        if (!full_and_warm(request, lane))
+            continue;
+        double wait_s = (double)lane->admission.wait_ms / 1000;
+        double gain = spared(lane, chosen, request->prompt) - wait_s * DOLLARS_PER_SECOND;
+        if (gain <= most)
+            continue;
+        most = gain;
+        plan->wait.advised = true;
+        plan->wait.at_most_ms = (uint32_t)lane->admission.wait_ms;
+        plan->wait.tokens = lane->forecast.read;
+        plan->wait.prefix = (struct wp_hash128){0, 0};
+        plan->wait.domain = lane->domain->key;
+    }
+}
+
 static struct wp_list *bucket(struct wp_router *router, struct wp_hash128 prefix)
 {
     return &router->waiters[(prefix.low ^ prefix.high) % WP_WAIT_BUCKETS];
@@ -65,7 +108,8 @@ bool wp_router_wait(struct wp_router *router, const struct wp_plan *plan, struct
     WP_CHECK_MAGIC(router, WP_ROUTER_MAGIC);
     WP_CHECK(!waiter->waiting && waiter->wake != NULL);
     pthread_mutex_lock(&router->lock);
-    bool pending = plan->wait.advised && is_pending(router, plan);
+    bool for_room = plan->wait.prefix.low == 0 && plan->wait.prefix.high == 0;
+    bool pending = plan->wait.advised && (for_room || is_pending(router, plan));
     if (pending) {
         waiter->prefix = plan->wait.prefix;
         waiter->domain = plan->wait.domain;

@@ -60,6 +60,37 @@ static void check_window(const struct wp_window *window, uint64_t limit, uint64_
     narrow(out, 1 - (double)(used + need) / (double)limit);
 }
 
+static void refill(struct wp_fill *fill, uint64_t now_ns)
+{
+    uint64_t passed_ns = now_ns > fill->at_ns ? now_ns - fill->at_ns : 0;
+    fill->used -= (double)fill->limit * (double)passed_ns / NS_PER_MINUTE;
+    fill->used = fill->used > 0 ? fill->used : 0;
+    fill->at_ns = now_ns > fill->at_ns ? now_ns : fill->at_ns;
+}
+
+static void add_input(struct wp_fill *fill, int64_t tokens, uint64_t now_ns)
+{
+    refill(fill, now_ns);
+    fill->used += (double)tokens;
+    fill->used = fill->used > 0 ? fill->used : 0;
+}
+
+static void check_input(struct wp_fill *fill, uint64_t limit, uint64_t need, uint64_t now_ns,
+                        struct wp_admission *out)
+{
+    fill->limit = limit;
+    if (limit == 0 || need == 0)
+        return;
+    refill(fill, now_ns);
+    double left = (double)limit - fill->used, wanted = (double)(need < limit ? need : limit);
+    if (fill->used >= 1 && left < wanted) {
+        double wait_ms = (wanted - left) * NS_PER_MINUTE / (double)limit / 1e6;
+        fill_up(out, (int64_t)wait_ms + 1);
+        return;
+    }
+    narrow(out, (left - (double)need) / (double)limit);
+}
+
 // Buckets refill continuously, so what was reported grows with time. Only a price, never a bar:
 // the report may be stale, and the provider refuses by itself.
 static void check_report(const struct wp_reported *report, uint64_t need, uint64_t now_ns,
@@ -95,13 +126,13 @@ void wp_limits_check(const struct wp_deployment_state *state,
                      uint64_t now_ns, struct wp_admission *out)
 {
     *out = (struct wp_admission){.wait_ms = -1, .headroom = 1};
-    const struct wp_rate *rate = state->rate;
+    struct wp_rate *rate = state->rate;
     check_parallel(state, deployment, settings, out);
     if (rate == NULL)
         return;
     check_window(&rate->requests, deployment->rpm, need->requests, now_ns, out);
     check_window(&rate->tokens, deployment->tpm, need->tokens, now_ns, out);
-    check_window(&rate->input, deployment->itpm, need->input, now_ns, out);
+    check_input(&rate->input, deployment->itpm, need->input, now_ns, out);
     check_window(&rate->output, deployment->otpm, need->requests, now_ns, out);
     const struct wp_rate *reported = state->reported == NULL ? rate : state->reported;
     check_report(&reported->reported_requests, need->requests, now_ns, out);
@@ -119,7 +150,7 @@ void wp_limits_reserve(struct wp_rate *rate, const struct wp_need *need, uint64_
 {
     wp_window_add(&rate->requests, now_ns, (int64_t)need->requests);
     wp_window_add(&rate->tokens, now_ns, (int64_t)need->tokens);
-    wp_window_add(&rate->input, now_ns, (int64_t)need->input);
+    add_input(&rate->input, (int64_t)need->input, now_ns);
 }
 
 void wp_limits_spend(struct wp_rate *reported, const struct wp_need *need)
@@ -145,7 +176,7 @@ void wp_limits_settle(struct wp_rate *rate, enum wp_platform platform, const str
         wp_window_add(&rate->output, now_ns, (int64_t)usage->output);
     }
     wp_window_add(&rate->tokens, begun_ns, tokens - (int64_t)need->tokens);
-    wp_window_add(&rate->input, begun_ns, input - (int64_t)need->input);
+    add_input(&rate->input, input - (int64_t)need->input, now_ns);
 }
 
 static void note(struct wp_reported *report, uint64_t limit, uint64_t remaining, uint64_t now_ns)

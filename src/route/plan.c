@@ -107,8 +107,10 @@ void wp_router_plan(struct wp_router *router, const struct wp_plan_request *requ
         fill_candidate(request, &lanes[order[i]], &out->candidates[i]);
         out->usable += out->candidates[i].usable ? 1 : 0;
     }
-    if (out->usable > 0)
+    if (out->usable > 0) {
         wp_flight_advise(request, &lanes[order[0]], out);
+        wp_flight_advise_room(request, lanes, count, &lanes[order[0]], out);
+    }
     pthread_mutex_unlock(&router->lock);
     if (out->usable == 0)
         fill_retry_after(lanes, request->now_ns, out);

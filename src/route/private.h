@@ -80,6 +80,10 @@ void wp_lanes_order(struct wp_router *router, const struct wp_plan_request *requ
 // flight.c: single flight. Fills plan->wait for the first lane; true if waiting is advised.
 bool wp_flight_advise(const struct wp_plan_request *request, const struct wp_lane *lane,
                       struct wp_plan *plan);
+// Fills plan->wait, unless it is filled, if a full deployment holds the conversation and will have
+// room so soon that waiting is cheaper than `chosen`.
+void wp_flight_advise_room(const struct wp_plan_request *request, const struct wp_lane *lanes,
+                           uint32_t count, const struct wp_lane *chosen, struct wp_plan *plan);
 // Wakes those who wait for what the trace writes.
 void wp_flight_wake(struct wp_router *router, const struct wp_trace *trace);
 

@@ -86,7 +86,8 @@ struct wp_plan {
     size_t usable;
     int64_t retry_after_ms; // when usable == 0: until the first comes back; -1 unknown
     // Single flight: candidates[0] is where another request is writing a prefix that this one
-    // would write too. Waiting for its first event turns that write into a read.
+    // would write too. Waiting for its first event turns that write into a read. Or, with no
+    // prefix named: a full deployment holds the conversation and will have room in at_most_ms.
     struct {
         bool advised;
         uint32_t at_most_ms;              // beyond that waiting costs more than it saves

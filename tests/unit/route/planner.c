@@ -121,7 +121,7 @@ static void the_cheapest_victim_moves_first(void **state)
     struct wp_plan plan;
     struct rig_talk warm = {.name = "warm", .head = 160000, .turn = 4000, .turns = 3};
     struct rig_talk filler = {.name = "filler", .head = 280000, .turn = 100, .turns = 1};
-    struct rig_talk last = {.name = "last", .head = 110000, .turn = 100, .turns = 1};
+    struct rig_talk last = {.name = "last", .head = 122000, .turn = 100, .turns = 1};
     rig_open(&rig, 2);
     rig.deployments[0].itpm = rig.deployments[1].itpm = 150000;
     rig_start(&rig);
@@ -144,6 +144,43 @@ static void the_cheapest_victim_moves_first(void **state)
     // And a minute later there is room again: nobody is kept away for ever.
     rig.now_ns += 61 * RIG_S;
     assert_true(count_on(&rig, "again", 100, home) > 30);
+    rig_close(&rig);
+}
+
+// Full for a moment only: waiting for room where the conversation is warm costs less than writing
+// it elsewhere; a long wait does not, and who may not wait is sent elsewhere at once.
+static void waits_for_room_where_it_is_warm(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct wp_plan plan;
+    struct rig_talk warm = {.name = "warm", .head = 160000, .turn = 4000, .turns = 3};
+    struct rig_talk filler = {.name = "filler", .head = 420000, .turn = 100, .turns = 1};
+    rig_open(&rig, 2);
+    rig.deployments[0].itpm = rig.deployments[1].itpm = 150000;
+    rig_start(&rig);
+    uint32_t home = rig_serve(&rig, rig_prompt(&rig, &warm), "warm", UINT32_MAX);
+    rig_serve(&rig, rig_prompt(&rig, &filler), "f", home);
+    warm.turns = 7;
+    struct wp_plan_request request = rig_request(&rig, rig_prompt(&rig, &warm), "warm");
+    request.max_wait_ms = 5000;
+    wp_router_plan(rig.router, &request, &plan);
+    assert_int_equal(rig_index(&rig, &plan.candidates[0]), 1 - home);
+    assert_true(plan.wait.advised);
+    assert_in_range(plan.wait.at_most_ms, 1, 5000);
+    request.now_ns += plan.wait.at_most_ms * (uint64_t)1000000;
+    wp_router_plan(rig.router, &request, &plan);
+    assert_int_equal(rig_index(&rig, &plan.candidates[0]), home);
+    assert_false(plan.wait.advised);
+    request.now_ns = rig.now_ns;
+    request.max_wait_ms = 0;
+    wp_router_plan(rig.router, &request, &plan);
+    assert_false(plan.wait.advised);
+    // Far more than what is left: no bounded wait helps.
+    rig_serve(&rig, rig_prompt(&rig, &filler), "g", home);
+    request.max_wait_ms = 200;
+    wp_router_plan(rig.router, &request, &plan);
+    assert_false(plan.wait.advised);
     rig_close(&rig);
 }
 
@@ -320,6 +357,7 @@ int main(void)
         cmocka_unit_test(cold_prompts_go_by_weight),
         cmocka_unit_test(lapsed_conversations_go_home),
         cmocka_unit_test(the_cheapest_victim_moves_first),
+        cmocka_unit_test(waits_for_room_where_it_is_warm),
         cmocka_unit_test(short_prefixes_move_before_long_ones),
         cmocka_unit_test(thinking_in_a_tool_loop_stays),
         cmocka_unit_test(order_blocked_tried_and_context),
