@@ -248,7 +248,7 @@ static void send_error_event(struct wp_exchange *x, wp_view type, wp_view messag
 
 // An error before the first byte, in the client's dialect.
 static void send_error(struct wp_exchange *x, int status, wp_view type, wp_view message,
-                       int64_t retry_after_ms)
+                       int64_t retry_after_ms, bool never_retry)
 {
     char name[64];
     snprintf(name, sizeof(name), "%.*s", WP_VIEW_ARG(type));
@@ -257,7 +257,7 @@ static void send_error(struct wp_exchange *x, int status, wp_view type, wp_view 
         x->dialect == WP_DIALECT_BEDROCK
             ? wp_bedrock_error_body(x->arena, message)
             : wp_anthropic_error_body(x->arena, name, message, wp_view_of(x->front->call_id));
-    send_whole(x, status, body, retry_after_ms, false, (wp_view){NULL, 0});
+    send_whole(x, status, body, retry_after_ms, never_retry, (wp_view){NULL, 0});
 }
 
 void wp_exchange_fail(struct wp_exchange *x, enum wp_err err, wp_view message,
@@ -272,7 +272,7 @@ void wp_exchange_fail(struct wp_exchange *x, enum wp_err err, wp_view message,
     if (!x->ended && x->committed) {
         send_error_event(x, wp_view_of(info->type), message);
     } else if (!x->ended) {
-        send_error(x, info->status, wp_view_of(info->type), message, retry_after_ms);
+        send_error(x, info->status, wp_view_of(info->type), message, retry_after_ms, false);
     }
     wp_exchange_record(x);
 }
@@ -280,7 +280,7 @@ void wp_exchange_fail(struct wp_exchange *x, enum wp_err err, wp_view message,
 static int64_t client_retry_after(const struct wp_upstream_error *error)
 {
     bool waiting_helps = error->status == 429 || error->status == 503;
-    if (!waiting_helps || error->spend_cap)
+    if (!waiting_helps || error->never_retry)
         return -1;
     if (error->retry_after_ms < 1000)
         return 1000;
@@ -319,9 +319,10 @@ void wp_exchange_fail_upstream(struct wp_exchange *x)
     if (!x->ended && x->committed)
         send_error_event(x, error->type, error->message);
     else if (!x->ended && x->dialect == WP_DIALECT_BEDROCK)
-        send_error(x, error->status, error->type, error->message, client_retry_after(error));
+        send_error(x, error->status, error->type, error->message, client_retry_after(error),
+                   error->never_retry);
     else if (!x->ended)
-        send_whole(x, error->status, error->body, client_retry_after(error), error->spend_cap,
+        send_whole(x, error->status, error->body, client_retry_after(error), error->never_retry,
                    x->upstream_request_id);
     wp_exchange_record(x);
 }

@@ -3,10 +3,12 @@
 // The words are part of the contract: Claude Code recovers from some refusals by matching their
 // text (claude-code.md 7). Anthropic's own bodies go through byte for byte; Bedrock's texts are
 // kept, with the wording that the client knows put before them where it differs.
+#include "base/buf.h"
 #include "base/log.h"
 #include "provider/build.h"
 #include "provider/errors.h"
 #include "json/doc.h"
+#include "json/writer.h"
 
 enum { CLIENT_MESSAGE_MAX = 4096, LOG_MESSAGE_MAX = 512 };
 
@@ -26,6 +28,7 @@ struct refusal {
     wp_view code;          // error.details.error_code
     wp_view aws_name;      // "ThrottlingException", without suffixes
     wp_view message;
+    bool has_outer_message; // beside the envelope
     struct verdict verdict;
 };
 
@@ -135,6 +138,7 @@ static void read_body(struct refusal *refusal, wp_view body)
         if (wp_view_is(wp_json_str(wp_json_get(root, "type")), "error"))
             refusal->envelope_type = wp_json_str(wp_json_get(error, "type"));
         refusal->message = wp_json_str(wp_json_get(error, "message"));
+        refusal->has_outer_message = wp_json_get(root, "message") != NULL;
         refusal->code = wp_json_str(wp_json_path(error, "details.error_code"));
         return;
     }
@@ -342,6 +346,25 @@ static const char *client_type(const struct refusal *refusal)
     return wp_err_info(refusal->verdict.err)->type;
 }
 
+// The upstream's bytes. Of an overload with its message once more outside: see
+// wp_anthropic_error_body.
+static wp_view relayed_body(const struct refusal *refusal)
+{
+    struct wp_arena *arena = refusal->source.arena;
+    size_t brace = wp_view_find_char(refusal->body, '{');
+    if (!wp_view_is(refusal->envelope_type, "overloaded_error") || refusal->has_outer_message)
+        return masked(arena, refusal->body);
+    struct wp_buf text = wp_buf_make(8 * CLIENT_MESSAGE_MAX);
+    wp_buf_append_cstring(&text, "\"message\":");
+    wp_json_append_string(&text, bounded(refusal->message, CLIENT_MESSAGE_MAX));
+    wp_buf_append_char(&text, ',');
+    const wp_view parts[] = {wp_view_sub(refusal->body, 0, brace + 1), wp_buf_view(&text),
+                             wp_view_skip(refusal->body, brace + 1)};
+    wp_view body = wp_buf_ok(&text) ? wp_arena_concat(arena, parts, 3) : (wp_view){NULL, 0};
+    wp_buf_free(&text);
+    return body.ptr == NULL ? body : masked(arena, body);
+}
+
 static wp_view client_body(const struct refusal *refusal, const char *type)
 {
     struct wp_arena *arena = refusal->source.arena;
@@ -351,11 +374,19 @@ static wp_view client_body(const struct refusal *refusal, const char *type)
                                        wp_view_of(wp_err_info(refusal->verdict.err)->sentence), id);
     if (refusal->ops->relays_errors && refusal->is_object &&
         (refusal->envelope_type.len > 0 || refusal->status < 500)) {
-        wp_view copy = masked(arena, refusal->body);
+        wp_view copy = relayed_body(refusal);
         if (copy.ptr != NULL)
             return copy;
     }
     return wp_anthropic_error_body(arena, type, client_message(refusal), id);
+}
+
+// Words of an upstream that speaks Anthropic's protocol are for the client.
+static bool says_never(const struct refusal *refusal)
+{
+    const struct wp_headers *headers = refusal->source.headers;
+    return headers != NULL && refusal->ops->relays_errors &&
+           wp_view_eq_nocase(wp_headers_get(headers, "x-should-retry"), WP_VIEW("false"));
 }
 
 static void conclude(struct refusal *refusal, struct wp_upstream_error *out)
@@ -382,6 +413,7 @@ static void conclude(struct refusal *refusal, struct wp_upstream_error *out)
     out->message = log_message(refusal);
     out->credentials = err == WP_ERR_CREDENTIALS ||
                        (err == WP_ERR_UPSTREAM_AUTH && contains(refusal->message, "expired"));
+    out->never_retry = out->spend_cap || says_never(refusal) || hides(refusal);
     out->context_window = err == WP_ERR_UPSTREAM_REFUSED && is_too_long(refusal->message);
     out->body = client_body(refusal, type);
 }

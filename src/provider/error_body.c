@@ -10,10 +10,12 @@ static const char without_memory[] =
     "memory; try again shortly\"}}";
 
 static void write_envelope(struct wp_buf *buf, const char *type, wp_view message,
-                           wp_view request_id)
+                           wp_view request_id, bool event)
 {
     struct wp_json_writer w = wp_json_writer(buf);
     wp_json_open_object(&w, NULL);
+    if (!event && strcmp(type, "overloaded_error") == 0)
+        wp_json_put_str(&w, "message", wp_view_sub(message, 0, MESSAGE_MAX));
     wp_json_put_cstr(&w, "type", "error");
     wp_json_open_object(&w, "error");
     wp_json_put_cstr(&w, "type", type);
@@ -35,7 +37,7 @@ wp_view wp_anthropic_error_body(struct wp_arena *arena, const char *type, wp_vie
                                 wp_view request_id)
 {
     struct wp_buf buf = wp_buf_make(BODY_MAX);
-    write_envelope(&buf, type, message, request_id);
+    write_envelope(&buf, type, message, request_id, false);
     return keep(arena, &buf, wp_view_of(without_memory));
 }
 
@@ -44,7 +46,7 @@ wp_view wp_anthropic_error_event(struct wp_arena *arena, const char *type, wp_vi
 {
     struct wp_buf buf = wp_buf_make(BODY_MAX);
     wp_buf_append_cstring(&buf, "event: error\ndata: ");
-    write_envelope(&buf, type, message, request_id);
+    write_envelope(&buf, type, message, request_id, true);
     wp_buf_append_cstring(&buf, "\n\n");
     return keep(arena, &buf,
                 WP_VIEW("event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\","

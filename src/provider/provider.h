@@ -73,6 +73,8 @@ struct wp_upstream_error {
     wp_view type;           // anthropic error type
     int64_t retry_after_ms; // -1: none given
     bool spend_cap;         // retrying is futile until the operator acts
+    bool never_retry;       // the client's trying again is futile: the upstream said so, or its
+                            // refusal is of the operator's credentials
     bool credentials;       // refresh credentials and retry once
     bool context_window;    // prompt too long: context_window_fallbacks apply
 };
@@ -84,7 +86,10 @@ void wp_provider_error(const struct wp_deployment_config *deployment, int status
                        struct wp_upstream_error *out);
 // The answer's Date field. False: it has none, or it is malformed.
 bool wp_answer_date(const struct wp_headers *headers, int64_t *wall_ms);
-// Anthropic's envelope with a request id; in the arena.
+// Anthropic's envelope with a request id; in the arena. That of an overloaded_error has its message
+// once more beside it: Claude Code takes every error whose text names that type for a 529, on which
+// it gives up within two seconds; the SDKs' text of an error is the outer message where there is
+// one.
 wp_view wp_anthropic_error_body(struct wp_arena *arena, const char *type, wp_view message,
                                 wp_view request_id);
 // The SSE form: "event: error\ndata: {...}\n\n".

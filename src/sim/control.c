@@ -5,7 +5,7 @@
 //                        "retry_after_ms":"1500","count":1,"after_events":3,"delay_ms":0,"type":"…","message":"…"}
 //        kind: status, reset, hang, exception, corrupt, truncate, html, redirect, slow;
 //        after_events: absent or -1 strikes before the head; "account":"*" arms all;
-//        {"clear":true} disarms
+//        "contains":"…" spares requests without that text; {"clear":true} disarms
 //   POST /_sim/clock    {"advance_s":301}  moves the caches' clock
 //   POST /_sim/latency  {"ttft_ms":50,"event_ms":10}
 //   POST /_sim/reset    {"caches":true}    forgets what was received (and the caches)
@@ -16,16 +16,20 @@
 #include "sim/private.h"
 #include "json/writer.h"
 
-bool sim_fault_take(struct sim_account *account, struct sim_fault *out)
+bool sim_fault_take(struct sim_account *account, wp_view body, struct sim_fault *out)
 {
+    bool armed = false;
     for (size_t i = 0; i < account->fault_count; i++) {
-        if (account->faults[i].count == 0)
+        struct sim_fault *fault = &account->faults[i];
+        armed |= fault->count > 0;
+        if (fault->count == 0 || !wp_view_contains(body, wp_view_of(fault->contains)))
             continue;
-        account->faults[i].count--;
-        *out = account->faults[i];
+        fault->count--;
+        *out = *fault;
         return true;
     }
-    account->fault_count = 0;
+    if (!armed)
+        account->fault_count = 0;
     return false;
 }
 
@@ -121,6 +125,7 @@ static const char *arm(struct wp_sim *sim, const struct wp_json_val *root)
     copy(fault.retry_after_ms, sizeof(fault.retry_after_ms), wp_json_get(root, "retry_after_ms"),
          "");
     copy(fault.type, sizeof(fault.type), wp_json_get(root, "type"), "");
+    copy(fault.contains, sizeof(fault.contains), wp_json_get(root, "contains"), "");
     copy(fault.message, sizeof(fault.message), wp_json_get(root, "message"),
          "a fault that was asked for");
     for (size_t i = 0; i < sim->account_count; i++) {

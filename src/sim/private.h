@@ -125,6 +125,7 @@ struct sim_fault {
     int32_t after_events; // -1: before the head
     uint32_t delay_ms;
     char retry_after[40], retry_after_ms[24], type[64], message[256];
+    char contains[64]; // only requests whose body holds this; empty: all
 };
 
 // what was received --------------------------------------------------------------------------
@@ -164,8 +165,9 @@ struct wp_sim {
 };
 
 int64_t sim_now_ms(const struct wp_sim *sim);
-// The first fault that is armed for this account, taken (counted down); false if there is none.
-bool sim_fault_take(struct sim_account *account, struct sim_fault *out);
+// The first fault that is armed for this account and body, taken (counted down); false if there is
+// none.
+bool sim_fault_take(struct sim_account *account, wp_view body, struct sim_fault *out);
 
 // control.c
 void sim_control(struct wp_sim *sim, struct wp_server_request *request,

@@ -537,7 +537,7 @@ static void serve_inference(struct call *call)
     int status;
     wp_view message;
     uint64_t number = call->sim->numbers;
-    call->faulty = sim_fault_take(call->account, &call->fault);
+    call->faulty = sim_fault_take(call->account, wp_buf_view(&call->body), &call->fault);
     if (fault_before_head(call))
         return;
     if (!sim_request_parse(call->arena, call->platform, call->model,
@@ -576,7 +576,7 @@ static void serve_count(struct call *call)
     int status;
     wp_view message, body = wp_buf_view(&call->body);
     size_t len;
-    call->faulty = sim_fault_take(call->account, &call->fault);
+    call->faulty = sim_fault_take(call->account, wp_buf_view(&call->body), &call->fault);
     if (fault_before_head(call))
         return;
     if (call->endpoint == END_BEDROCK_COUNT) {

@@ -41,7 +41,7 @@ function environment(place, gateway, extra) {
 }
 
 // One headless run; resolves with exit code, stdout and the parsed result.
-export function runClaude(gateway, place, prompt, { args = [], env = {}, timeoutMs = 90000 } = {}) {
+export function runClaude(gateway, place, prompt, { args = [], env = {}, timeoutMs = 90000, giveUp = null } = {}) {
   const all = ["-p", prompt, "--output-format", "json", ...args];
   return new Promise((done, fail) => {
     const child = spawn(claudeBinary, all, {
@@ -53,6 +53,7 @@ export function runClaude(gateway, place, prompt, { args = [], env = {}, timeout
     child.stdout.on("data", (chunk) => (out += chunk));
     child.stderr.on("data", (chunk) => (err += chunk));
     const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+    giveUp?.then(() => child.kill("SIGKILL"), fail);
     child.on("error", fail);
     child.on("exit", (code) => {
       clearTimeout(timer);

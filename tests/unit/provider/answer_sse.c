@@ -136,7 +136,7 @@ static void test_first_event_is_an_error(void **state)
         assert_int_equal(reply.answer->phase, WP_ANSWER_FAILED);
         assert_err(reply.answer->error.err, rows[i].err);
         assert_int_equal(reply.answer->error.status, rows[i].status);
-        assert_view(reply.answer->error.body, json.ptr);
+        assert_true(wp_view_ends_with(reply.answer->error.body, wp_view_skip(json, 1)));
         reply_finish(&reply);
         assert_int_equal(reply_client(&reply).len, 0); // nothing was said
         reply_free(&reply);

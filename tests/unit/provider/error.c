@@ -34,6 +34,12 @@ static void end(struct fixture *f)
 #define ENVELOPE(type, message) \
     "{\"type\":\"error\",\"error\":{\"type\":\"" type "\",\"message\":\"" message "\"}}"
 
+// Its message stands outside too: the client's SDK takes that for the text of the error, in which
+// it then finds no overloaded_error and does not give up.
+#define OVERLOADED(text)                                                                     \
+    "{\"message\":\"" text "\",\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\"," \
+    "\"message\":\"" text "\"}}"
+
 struct row {
     int status;
     const char *body;
@@ -64,8 +70,6 @@ static void test_anthropic_rows(void **state)
         {500, ENVELOPE("api_error", "oops"), WP_ERR_UPSTREAM_ERROR, 500, "api_error"},
         {503, ENVELOPE("api_error", "away"), WP_ERR_OVERLOADED, 503, "api_error"},
         {504, ENVELOPE("timeout_error", "slow"), WP_ERR_UPSTREAM_TIMEOUT, 504, "timeout_error"},
-        {529, ENVELOPE("overloaded_error", "Overloaded"), WP_ERR_OVERLOADED, 503,
-         "overloaded_error"},
     };
     for (size_t i = 0; i < WP_COUNT_OF(rows); i++) {
         struct fixture f;
@@ -77,6 +81,48 @@ static void test_anthropic_rows(void **state)
         assert_view(f.error.type, rows[i].type);
         assert_int_equal(f.error.retry_after_ms, -1);
         assert_false(f.error.credentials);
+        end(&f);
+    }
+}
+
+// A 529 would make the client give up within two seconds, and so would its type in the text.
+static void test_overloaded(void **state)
+{
+    (void)state;
+    struct fixture f;
+    begin(&f, WP_PLATFORM_ANTHROPIC);
+    refuse(&f, 529, ENVELOPE("overloaded_error", "Overloaded \\u00e9"));
+    assert_err(f.error.err, WP_ERR_OVERLOADED);
+    assert_int_equal(f.error.status, 503);
+    assert_view(f.error.type, "overloaded_error");
+    assert_view(f.error.body, "{\"message\":\"Overloaded \xc3\xa9\",\"type\":\"error\",\"error\":{"
+                              "\"type\":\"overloaded_error\",\"message\":\"Overloaded \\u00e9\"}}");
+    refuse(&f, 529, OVERLOADED("has it"));
+    assert_view(f.error.body, OVERLOADED("has it"));
+    end(&f);
+}
+
+// What the upstream says about trying again is for the client; so is that the operator must act.
+static void test_never_retry(void **state)
+{
+    (void)state;
+    static const struct {
+        enum wp_platform platform;
+        int status;
+        const char *upstream;
+        bool never;
+    } rows[] = {
+        {WP_PLATFORM_ANTHROPIC, 429, "false", true}, {WP_PLATFORM_ANTHROPIC, 429, "true", false},
+        {WP_PLATFORM_ANTHROPIC, 500, "false", true}, {WP_PLATFORM_ANTHROPIC, 402, "true", true},
+        {WP_PLATFORM_BEDROCK, 429, "false", false},  {WP_PLATFORM_ANTHROPIC, 401, "true", true},
+        {WP_PLATFORM_BEDROCK, 403, "true", true},
+    };
+    for (size_t i = 0; i < WP_COUNT_OF(rows); i++) {
+        struct fixture f;
+        begin(&f, rows[i].platform);
+        header(&f, "x-should-retry", rows[i].upstream);
+        refuse(&f, rows[i].status, ENVELOPE("api_error", "m"));
+        assert_int_equal(f.error.never_retry, rows[i].never);
         end(&f);
     }
 }
@@ -101,8 +147,7 @@ static void test_unreadable_bodies(void **state)
     static const struct row rows[] = {
         {502, "<html><h1>502 Bad Gateway</h1></html>", WP_ERR_UPSTREAM_ERROR, 502,
          ENVELOPE("api_error", "The upstream failed")},
-        {503, "<html>", WP_ERR_OVERLOADED, 503,
-         ENVELOPE("overloaded_error", "The upstream is overloaded")},
+        {503, "<html>", WP_ERR_OVERLOADED, 503, OVERLOADED("The upstream is overloaded")},
         {522, "error code: 522", WP_ERR_UPSTREAM_ERROR, 502,
          ENVELOPE("api_error", "The upstream failed")},
         {400, "", WP_ERR_UPSTREAM_REFUSED, 400,
@@ -187,9 +232,9 @@ static void test_bedrock_rows(void **state)
         {"ModelNotReadyException", 429, "{\"message\":\"warming\"}", WP_ERR_RATE_LIMITED, 429,
          ENVELOPE("rate_limit_error", "warming")},
         {"ServiceUnavailableException:http://internal.amazon.com/coral/", 503,
-         "{\"message\":\"busy\"}", WP_ERR_OVERLOADED, 503, ENVELOPE("overloaded_error", "busy")},
+         "{\"message\":\"busy\"}", WP_ERR_OVERLOADED, 503, OVERLOADED("busy")},
         {"ModelErrorException", 424, "{\"message\":\"m\",\"originalMessage\":\"inner\"}",
-         WP_ERR_OVERLOADED, 503, ENVELOPE("overloaded_error", "inner")},
+         WP_ERR_OVERLOADED, 503, OVERLOADED("inner")},
         {"ModelTimeoutException", 408, "{\"message\":\"late\"}", WP_ERR_UPSTREAM_TIMEOUT, 408,
          ENVELOPE("timeout_error", "late")},
         {"ServiceQuotaExceededException", 400, "{\"message\":\"quota\"}", WP_ERR_RATE_LIMITED, 400,
@@ -221,8 +266,7 @@ static void test_bedrock_rows(void **state)
         // No header: by the body's own name, then by the status.
         {NULL, 400, "{\"__type\":\"com.amazon.coral#ThrottlingException\",\"message\":\"t\"}",
          WP_ERR_RATE_LIMITED, 429, ENVELOPE("rate_limit_error", "t")},
-        {NULL, 503, "", WP_ERR_OVERLOADED, 503,
-         ENVELOPE("overloaded_error", "The upstream is overloaded")},
+        {NULL, 503, "", WP_ERR_OVERLOADED, 503, OVERLOADED("The upstream is overloaded")},
         {NULL, 403, "{\"Message\":\"Missing Authentication Token\"}", WP_ERR_UPSTREAM_AUTH, 502,
          ENVELOPE("api_error", "The upstream refused the credentials")},
         {"BrandNewException", 418, "{\"message\":\"teapot\"}", WP_ERR_UPSTREAM_REFUSED, 418,
@@ -410,6 +454,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_anthropic_rows),
+        cmocka_unit_test(test_overloaded),
+        cmocka_unit_test(test_never_retry),
         cmocka_unit_test(test_foreign_json_is_relayed),
         cmocka_unit_test(test_unreadable_bodies),
         cmocka_unit_test(test_encoded_body_is_not_relayed),
