@@ -1,0 +1,468 @@
+// The ledger as its callers see it: rows in and out, filters, pages, sums, age, foreign files.
+#include "tests/support/test.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "store/private.h"
+#include "json/doc.h"
+
+static char directory[64], path[128];
+
+static int set_up(void **state)
+{
+    (void)state;
+    snprintf(directory, sizeof(directory), "/tmp/warmpath-store-XXXXXX");
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof(path), "%s/state/ledger.sqlite3", directory);
+    return 0;
+}
+
+static int clean_up(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"", "-wal", "-shm", "-journal"};
+    char name[192];
+    for (size_t i = 0; i < WP_COUNT_OF(files); i++) {
+        snprintf(name, sizeof(name), "%s%s", path, files[i]);
+        unlink(name);
+    }
+    snprintf(name, sizeof(name), "%s/state", directory);
+    rmdir(name);
+    rmdir(directory);
+    return 0;
+}
+
+static struct wp_ledger *open_ledger(uint32_t retention_days)
+{
+    const struct wp_ledger_config config = {
+        .path = wp_view_of(path), .batch_ms = 5, .retention_days = retention_days};
+    struct wp_ledger *ledger = NULL;
+    char error[512] = "";
+    if (wp_ledger_open(&config, &ledger, error, sizeof(error)) != WP_OK)
+        print_error("%s\n", error);
+    assert_non_null(ledger);
+    return ledger;
+}
+
+static int64_t at(const char *text)
+{
+    int64_t ms;
+    assert_true(wp_parse_time(wp_view_of(text), &ms));
+    return ms;
+}
+
+static struct wp_record full_record(void)
+{
+    return (struct wp_record){
+        .request_id = WP_VIEW("request-1"),
+        .call_type = WP_VIEW("anthropic_messages"),
+        .model = WP_VIEW("us.anthropic.claude-x"),
+        .requested_model = WP_VIEW("claude-x"),
+        .model_group = WP_VIEW("group"),
+        .model_id = WP_VIEW("deployment-1"),
+        .provider = WP_VIEW("bedrock"),
+        .api_base = WP_VIEW("https://bedrock.example"),
+        .api_key_hash = WP_VIEW("abcdef"),
+        .session_id = WP_VIEW("session-1"),
+        .agent_id = WP_VIEW("agent-1"),
+        .user_agent = WP_VIEW("claude-cli/2.1"),
+        .requester_ip_address = WP_VIEW("127.0.0.1"),
+        .status = WP_VIEW("success"),
+        .stop_reason = WP_VIEW("end_turn"),
+        .message_id = WP_VIEW("msg_1"),
+        .decision_json = WP_VIEW("{\"candidates\":[]}"),
+        .attempts_json = WP_VIEW("[{\"status\":200}]"),
+        .start_ms = at("2026-11-24T10:00:00.250Z"),
+        .completion_start_ms = at("2026-11-24T10:00:01.250Z"),
+        .end_ms = at("2026-11-24T10:00:03.250Z"),
+        .input_tokens = 10,
+        .cache_read_tokens = 2000,
+        .cache_write_5m_tokens = 300,
+        .cache_write_1h_tokens = 40,
+        .output_tokens = 5,
+        .predicted_read_tokens = 1999,
+        .request_bytes = 12345,
+        .response_bytes = 678,
+        .overhead_us = 1500,
+        .ttft_us = 1000000,
+        .duration_us = 3000000,
+        .http_status = 200,
+        .attempted_retries = 1,
+        .attempted_fallbacks = 2,
+        .spend = 0.0125,
+        .saved = 0.5,
+        .stream = true,
+    };
+}
+
+static void submit(struct wp_ledger *ledger, const struct wp_record *record)
+{
+    assert_true(wp_ledger_submit(ledger, record));
+}
+
+// Answers live in `arena`.
+static const struct wp_json_val *logs(struct wp_ledger *ledger, struct wp_arena *arena,
+                                      struct wp_log_filter filter)
+{
+    struct wp_buf out = wp_buf_make(1 << 24);
+    assert_ok(wp_ledger_query_logs(ledger, &filter, &out));
+    const struct wp_json_val *root = wp_json_parse(arena, wp_arena_copy(arena, wp_buf_view(&out)));
+    assert_non_null(root);
+    wp_buf_free(&out);
+    return root;
+}
+
+static uint64_t count(struct wp_ledger *ledger, struct wp_log_filter filter)
+{
+    struct wp_arena *arena = wp_arena_create(0);
+    const struct wp_json_val *root = logs(ledger, arena, filter);
+    uint64_t total = wp_json_u64(wp_json_get(root, "total"), 999);
+    assert_int_equal(wp_json_count(wp_json_get(root, "data")), total);
+    wp_arena_destroy(arena);
+    return total;
+}
+
+static void assert_texts(const struct wp_json_val *row)
+{
+    static const struct {
+        const char *name, *value;
+    } rows[] = {{"request_id", "request-1"},
+                {"call_type", "anthropic_messages"},
+                {"model", "us.anthropic.claude-x"},
+                {"requested_model", "claude-x"},
+                {"model_id", "deployment-1"},
+                {"model_group", "group"},
+                {"custom_llm_provider", "bedrock"},
+                {"api_base", "https://bedrock.example"},
+                {"api_key", "abcdef"},
+                {"session_id", "session-1"},
+                {"user_agent", "claude-cli/2.1"},
+                {"requester_ip_address", "127.0.0.1"},
+                {"status", "success"},
+                {"startTime", "2026-11-24T10:00:00.250Z"},
+                {"completionStartTime", "2026-11-24T10:00:01.250Z"},
+                {"endTime", "2026-11-24T10:00:03.250Z"}};
+    for (size_t i = 0; i < WP_COUNT_OF(rows); i++)
+        assert_view(wp_json_str(wp_json_get(row, rows[i].name)), rows[i].value);
+}
+
+static void assert_numbers(const struct wp_json_val *row)
+{
+    static const struct {
+        const char *name;
+        uint64_t value;
+    } rows[] = {{"prompt_tokens", 2350},
+                {"completion_tokens", 5},
+                {"total_tokens", 2355},
+                {"cache_read_input_tokens", 2000},
+                {"cache_creation_input_tokens", 340},
+                {"cache_creation_5m_input_tokens", 300},
+                {"cache_creation_1h_input_tokens", 40},
+                {"predicted_cache_read_tokens", 1999},
+                {"request_duration_ms", 3000},
+                {"overhead_us", 1500},
+                {"http_status", 200},
+                {"attempted_retries", 1},
+                {"attempted_fallbacks", 2}};
+    for (size_t i = 0; i < WP_COUNT_OF(rows); i++)
+        assert_int_equal(wp_json_u64(wp_json_get(row, rows[i].name), 0), rows[i].value);
+    assert_true(wp_json_double(wp_json_get(row, "spend"), 0) == 0.0125);
+    const struct wp_json_val *more =
+        wp_json_get(wp_json_get(row, "metadata"), "additional_usage_values");
+    assert_int_equal(wp_json_u64(wp_json_get(more, "cache_read_input_tokens"), 0), 2000);
+    assert_int_equal(wp_json_u64(wp_json_get(more, "cache_creation_input_tokens"), 0), 340);
+}
+
+static void a_row_comes_back_in_litellms_shape(void **state)
+{
+    (void)state;
+    struct wp_ledger *ledger = open_ledger(0);
+    struct wp_arena *arena = wp_arena_create(0);
+    struct wp_record record = full_record();
+    submit(ledger, &record);
+    wp_ledger_flush(ledger);
+    const struct wp_json_val *root = logs(ledger, arena, (struct wp_log_filter){.page = 1});
+    assert_int_equal(wp_json_u64(wp_json_get(root, "total"), 0), 1);
+    assert_int_equal(wp_json_u64(wp_json_get(root, "page"), 0), 1);
+    assert_int_equal(wp_json_u64(wp_json_get(root, "page_size"), 0), 50);
+    assert_int_equal(wp_json_u64(wp_json_get(root, "total_pages"), 0), 1);
+    const struct wp_json_val *row = wp_json_at(wp_json_get(root, "data"), 0);
+    assert_texts(row);
+    assert_numbers(row);
+    assert_null(wp_json_get(row, "decision")); // lists stay narrow
+
+    struct wp_buf out = wp_buf_make(1 << 20);
+    assert_ok(wp_ledger_query_log(ledger, WP_VIEW("request-1"), &out));
+    row = wp_json_parse(arena, wp_buf_view(&out));
+    assert_numbers(row);
+    assert_int_equal(
+        wp_json_u64(wp_json_get(wp_json_at(wp_json_get(row, "attempts"), 0), "status"), 0), 200);
+    wp_buf_clear(&out);
+    assert_ok(wp_ledger_query_log(ledger, WP_VIEW("nobody"), &out));
+    assert_view(wp_buf_view(&out), "null");
+    wp_buf_free(&out);
+    wp_arena_destroy(arena);
+    wp_ledger_close(ledger);
+    struct stat about;
+    assert_int_equal(stat(path, &about), 0);
+    assert_int_equal(about.st_mode & 0777, 0600);
+}
+
+static void filters_find_what_they_name_and_nothing_else(void **state)
+{
+    (void)state;
+    struct wp_ledger *ledger = open_ledger(0);
+    struct wp_record record = full_record();
+    submit(ledger, &record);
+    record.request_id = WP_VIEW("request-2");
+    record.session_id = WP_VIEW("100%_sure");
+    record.model_id = WP_VIEW("deployment-2");
+    record.start_ms = at("2026-11-25T00:00:00Z");
+    submit(ledger, &record);
+    record.request_id = WP_VIEW("request-3");
+    record.session_id = WP_VIEW("");
+    record.status = WP_VIEW("failure");
+    record.error_code = WP_VIEW("RATE_LIMITED");
+    record.error_message = WP_VIEW("Too Many tokens");
+    submit(ledger, &record);
+    wp_ledger_flush(ledger);
+    const struct {
+        struct wp_log_filter filter;
+        uint64_t found;
+    } rows[] = {
+        {{.page = 1}, 3},
+        {{.request_id = WP_VIEW("request-2")}, 1},
+        {{.request_id = WP_VIEW("request")}, 0},
+        {{.session_id = WP_VIEW("session-1")}, 1},
+        {{.model_id = WP_VIEW("deployment-2")}, 2},
+        {{.model = WP_VIEW("us.anthropic.claude-x")}, 3},
+        {{.model_group = WP_VIEW("other")}, 0},
+        {{.status = WP_VIEW("success")}, 2},
+        {{.status = WP_VIEW("failure")}, 1},
+        {{.error_code = WP_VIEW("RATE_LIMITED")}, 1},
+        {{.search = WP_VIEW("many TOKENS")}, 1},
+        {{.search = WP_VIEW("%")}, 1}, // itself, no wildcard
+        {{.search = WP_VIEW("0%_s")}, 1},
+        {{.search = WP_VIEW("' OR 1=1 --")}, 0},
+        {{.session_id = WP_VIEW("x' OR '1'='1")}, 0},
+        {{.start_ms = at("2026-11-25")}, 2},
+        {{.end_ms = at("2026-11-25")}, 1}, // the end does not belong to it
+        {{.start_ms = at("2026-11-24"),
+          .end_ms = at("2026-11-26"),
+          .model_id = WP_VIEW("deployment-1")},
+         1},
+        {{.min_spend_set = 1, .min_spend = 0.02}, 0},
+    };
+    for (size_t i = 0; i < WP_COUNT_OF(rows); i++) {
+        uint64_t found = count(ledger, rows[i].filter);
+        if (found != rows[i].found)
+            print_error("filter %zu\n", i);
+        assert_int_equal(found, rows[i].found);
+    }
+    wp_ledger_close(ledger);
+}
+
+static void pages_cover_every_row_once(void **state)
+{
+    (void)state;
+    enum { ROWS = 25, SIZE = 10 };
+    struct wp_ledger *ledger = open_ledger(0);
+    struct wp_arena *arena = wp_arena_create(0);
+    bool seen[ROWS] = {false};
+    for (int i = 0; i < ROWS; i++) {
+        struct wp_record record = full_record();
+        record.request_id = wp_arena_printf(arena, "row-%02d", i);
+        record.start_ms += i / 3; // several in one millisecond
+        record.spend = (double)(i * 7 % ROWS);
+        submit(ledger, &record);
+    }
+    wp_ledger_flush(ledger);
+    for (uint32_t page = 1; page <= 4; page++) {
+        const struct wp_json_val *root =
+            logs(ledger, arena, (struct wp_log_filter){.page = page, .page_size = SIZE});
+        const struct wp_json_val *data = wp_json_get(root, "data");
+        assert_int_equal(wp_json_u64(wp_json_get(root, "total"), 0), ROWS);
+        assert_int_equal(wp_json_u64(wp_json_get(root, "total_pages"), 0), 3);
+        assert_int_equal(wp_json_count(data), page < 3 ? SIZE : page == 3 ? 5 : 0);
+        for (size_t i = 0; i < wp_json_count(data); i++) {
+            wp_view id = wp_json_str(wp_json_get(wp_json_at(data, i), "request_id"));
+            uint64_t number;
+            assert_true(wp_view_parse_u64(wp_view_skip(id, 4), &number));
+            assert_false(seen[number]);
+            seen[number] = true;
+            if (page == 1 && i == 0)
+                assert_int_equal(number, ROWS - 1); // newest first
+        }
+    }
+    const struct wp_json_val *data = wp_json_get(
+        logs(ledger, arena,
+             (struct wp_log_filter){.sort = WP_SORT_SPEND, .ascending = true, .page_size = 1000}),
+        "data");
+    for (size_t i = 0; i < ROWS; i++)
+        assert_true(wp_json_double(wp_json_get(wp_json_at(data, i), "spend"), -1) == (double)i);
+    wp_arena_destroy(arena);
+    wp_ledger_close(ledger);
+}
+
+static void sums_are_those_of_the_rows_and_outlive_them(void **state)
+{
+    (void)state;
+    struct wp_arena *arena = wp_arena_create(0);
+    struct wp_ledger *ledger = open_ledger(0);
+    for (int i = 0; i < 10; i++) {
+        struct wp_record record = full_record();
+        record.request_id = wp_arena_printf(arena, "old-%d", i);
+        record.start_ms = wp_wall_ms() - 10 * 24 * 3600 * 1000LL;
+        record.status = i == 0 ? WP_VIEW("failure") : WP_VIEW("success");
+        submit(ledger, &record);
+    }
+    struct wp_record today = full_record();
+    today.start_ms = wp_wall_ms();
+    submit(ledger, &today);
+    wp_ledger_flush(ledger);
+    assert_int_equal(count(ledger, (struct wp_log_filter){.page = 1}), 11);
+    wp_ledger_close(ledger);
+
+    ledger = open_ledger(3); // deletes what is older at once
+    for (int i = 0; i < 400 && count(ledger, (struct wp_log_filter){.page = 1}) > 1; i++)
+        usleep(25000);
+    assert_int_equal(count(ledger, (struct wp_log_filter){.page = 1}), 1);
+    struct wp_buf out = wp_buf_make(1 << 20);
+    assert_ok(wp_ledger_query_daily(ledger, 0, 0, &out));
+    const struct wp_json_val *root = wp_json_parse(arena, wp_buf_view(&out));
+    const struct wp_json_val *days = wp_json_get(root, "results");
+    assert_int_equal(wp_json_count(days), 2);
+    const struct wp_json_val *metrics = wp_json_get(wp_json_at(days, 1), "metrics");
+    assert_int_equal(wp_json_u64(wp_json_get(metrics, "api_requests"), 0), 10);
+    assert_int_equal(wp_json_u64(wp_json_get(metrics, "successful_requests"), 0), 9);
+    assert_int_equal(wp_json_u64(wp_json_get(metrics, "failed_requests"), 0), 1);
+    assert_int_equal(wp_json_u64(wp_json_get(metrics, "cache_read_input_tokens"), 0), 20000);
+    assert_int_equal(wp_json_u64(wp_json_get(metrics, "cache_creation_input_tokens"), 0), 3400);
+    assert_int_equal(wp_json_u64(wp_json_get(metrics, "prompt_tokens"), 0), 23500);
+    double spend = wp_json_double(wp_json_get(metrics, "spend"), 0);
+    assert_true(spend > 0.1249 && spend < 0.1251);
+    static const char *const keys[][2] = {{"models", "us.anthropic.claude-x"},
+                                          {"model_groups", "group"},
+                                          {"providers", "bedrock"},
+                                          {"endpoints", "anthropic_messages"},
+                                          {"api_keys", "abcdef"},
+                                          {"deployments", "deployment-1"}};
+    const struct wp_json_val *breakdown = wp_json_get(wp_json_at(days, 1), "breakdown");
+    for (size_t i = 0; i < WP_COUNT_OF(keys); i++) {
+        metrics =
+            wp_json_get(wp_json_get(wp_json_get(breakdown, keys[i][0]), keys[i][1]), "metrics");
+        assert_int_equal(wp_json_u64(wp_json_get(metrics, "api_requests"), 0), 10);
+        assert_int_equal(wp_json_u64(wp_json_get(metrics, "total_tokens"), 0), 23550);
+    }
+    const struct wp_json_val *totals = wp_json_get(root, "metadata");
+    assert_int_equal(wp_json_u64(wp_json_get(totals, "total_api_requests"), 0), 11);
+    assert_int_equal(wp_json_u64(wp_json_get(totals, "total_prompt_tokens"), 0), 25850);
+    wp_buf_free(&out);
+    wp_arena_destroy(arena);
+    wp_ledger_close(ledger);
+}
+
+// Files that are not ours, or not yet ----------------------------------------------------------
+
+static void make_database(const char *sql)
+{
+    sqlite3 *db;
+    char state_dir[128];
+    snprintf(state_dir, sizeof(state_dir), "%s/state", directory);
+    mkdir(state_dir, 0700);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    char *error = NULL;
+    if (sqlite3_exec(db, sql, NULL, NULL, &error) != SQLITE_OK)
+        print_error("%s\n", error);
+    assert_null(error);
+    sqlite3_close(db);
+}
+
+static void assert_refused(void)
+{
+    const struct wp_ledger_config config = {.path = wp_view_of(path)};
+    struct wp_ledger *ledger = NULL;
+    char error[512] = "";
+    size_t before, after;
+    char *old = test_read_file(path, &before);
+    assert_err(wp_ledger_open(&config, &ledger, error, sizeof(error)), WP_ERR_INTERNAL);
+    assert_null(ledger);
+    assert_non_null(strstr(error, path));
+    char *new = test_read_file(path, &after);
+    assert_int_equal(before, after);
+    assert_memory_equal(old, new, before);
+    free(old);
+    free(new);
+}
+
+static void foreign_files_are_left_alone(void **state)
+{
+    (void)state;
+    make_database("CREATE TABLE somebody (x); INSERT INTO somebody VALUES (1);");
+    assert_refused();
+    unlink(path);
+    struct wp_ledger *ledger = open_ledger(0);
+    wp_ledger_close(ledger);
+    make_database("PRAGMA user_version = 9999"); // a newer program's
+    assert_refused();
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs("this is no database at all, but it is somebody's file\n", file);
+    fclose(file);
+    assert_refused();
+}
+
+static const char *const first_schema =
+#include "store/schema/0001_requests.h"
+    ;
+
+static void the_first_schema_is_brought_up_to_date(void **state)
+{
+    (void)state;
+    struct wp_ledger *ledger = open_ledger(0);
+    wp_ledger_close(ledger);
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA application_id", -1, &statement, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int application = sqlite3_column_int(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    clean_up(state);
+    mkdir(directory, 0700);
+
+    char *sql = sqlite3_mprintf(
+        "%s PRAGMA application_id = %d; PRAGMA user_version = 1;"
+        "INSERT INTO request VALUES (1,'kept','anthropic_messages','m','m','g','d','bedrock','','',"
+        "'','','','','success','','','','','','',1000,0,2000,1,2,3,4,5,6,7,8,9,10,11,200,0,0,0.5,"
+        "0,0,0);",
+        first_schema, application);
+    make_database(sql);
+    sqlite3_free(sql);
+    ledger = open_ledger(0);
+    assert_int_equal(count(ledger, (struct wp_log_filter){.request_id = WP_VIEW("kept")}), 1);
+    struct wp_record record = full_record();
+    submit(ledger, &record);
+    wp_ledger_flush(ledger);
+    assert_int_equal(count(ledger, (struct wp_log_filter){.page = 1}), 2);
+    wp_ledger_close(ledger);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_row_comes_back_in_litellms_shape, set_up, clean_up),
+        cmocka_unit_test_setup_teardown(filters_find_what_they_name_and_nothing_else, set_up,
+                                        clean_up),
+        cmocka_unit_test_setup_teardown(pages_cover_every_row_once, set_up, clean_up),
+        cmocka_unit_test_setup_teardown(sums_are_those_of_the_rows_and_outlive_them, set_up,
+                                        clean_up),
+        cmocka_unit_test_setup_teardown(foreign_files_are_left_alone, set_up, clean_up),
+        cmocka_unit_test_setup_teardown(the_first_schema_is_brought_up_to_date, set_up, clean_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
