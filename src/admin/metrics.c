@@ -109,6 +109,31 @@ static void per_deployment(struct wp_front *front, struct wp_buf *out)
     }
 }
 
+static void cache_metrics(struct wp_front *front, struct wp_buf *out)
+{
+    struct wp_router_totals totals;
+    struct wp_keeper_stats kept;
+    wp_router_totals(front->gateway->router, &totals);
+    wp_keeper_stats(front->gateway->keeper, &kept);
+    scalar(out, "warmpath_cache_model_bytes", "gauge", "Memory of the cache model's entries",
+           (double)totals.entry_bytes);
+    scalar(out, "warmpath_single_flight_waits_total", "counter",
+           "Requests that waited for another's cache write", (double)totals.waits);
+    scalar(out, "warmpath_single_flight_waiting", "gauge", "Requests that wait now",
+           totals.waiting);
+    scalar(out, "warmpath_keep_warm_renewals_total", "counter", "Cache entries renewed",
+           (double)kept.renewals);
+    scalar(out, "warmpath_keep_warm_spend_usd_total", "counter", "What renewals cost", kept.spent);
+    scalar(out, "warmpath_keep_warm_put_off_total", "counter",
+           "Renewals that waited for room on their deployment", (double)kept.put_off);
+    scalar(out, "warmpath_keep_warm_capped_total", "counter",
+           "Renewals that a key's daily cap refused", (double)kept.refused_by_cap);
+    scalar(out, "warmpath_keep_warm_conversations", "gauge", "Conversations that are followed",
+           kept.conversations);
+    scalar(out, "warmpath_keep_warm_retained_bytes", "gauge", "Memory of retained requests",
+           (double)kept.bytes);
+}
+
 static void ledger_metrics(struct wp_front *front, struct wp_buf *out)
 {
     struct wp_ledger_stats stats = {0};
@@ -156,6 +181,7 @@ void wp_admin_metrics(struct wp_front *front)
     scalar(&out, "warmpath_rejected_before_routing_total", "counter",
            "Requests that HTTP framing or limits refused", (double)atomic_load(&c->rejected_head));
     per_deployment(front, &out);
+    cache_metrics(front, &out);
     ledger_metrics(front, &out);
     if (wp_buf_ok(&out))
         wp_front_send(front, 200, WP_VIEW("text/plain; version=0.0.4; charset=utf-8"),

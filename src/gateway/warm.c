@@ -59,6 +59,8 @@ struct warm {
     int64_t begun_ms;
     enum wp_err err;
     wp_view message;
+    int64_t retry_after_ms; // of a failure; -1: none
+    bool spend_cap;
 };
 
 static const struct wp_deployment_config *deployment_of(const struct warm *w)
@@ -197,7 +199,8 @@ static void finish(struct warm *w)
                 .outcome = outcome,
                 .kind = w->err == WP_ERR_RATE_LIMITED ? WP_KIND_RATE_LIMIT : WP_KIND_DEFAULT,
                 .status = w->status,
-                .retry_after_ms = -1,
+                .retry_after_ms = w->retry_after_ms,
+                .spend_cap = w->spend_cap,
                 .usage = usage_of(w),
                 .now_ns = wp_now_ns(),
             });
@@ -276,10 +279,12 @@ static void on_end(void *state)
     struct warm *w = warm_of(state);
     w->call = NULL;
     if (w->answer == NULL) {
-        struct wp_upstream_error error = {.err = WP_ERR_PROTOCOL};
+        struct wp_upstream_error error = {.err = WP_ERR_PROTOCOL, .retry_after_ms = -1};
         if (w->status < 200 || w->status >= 300)
             wp_provider_error(deployment_of(w), w->status, &w->answer_headers,
                               wp_buf_view(&w->error_body), w->arena, &error);
+        w->retry_after_ms = error.retry_after_ms;
+        w->spend_cap = error.spend_cap;
         fail(w, error.err, error.message);
         return;
     }
@@ -500,6 +505,7 @@ static struct warm *new_warm(struct wp_warmer *warmer, const struct wp_kept_due 
     w->warmer = warmer;
     w->arena = arena;
     w->due = *due;
+    w->retry_after_ms = -1;
     w->runtime = wp_gateway_runtime(warmer->worker->gateway);
     w->error_body = wp_buf_make(ANSWER_MAX);
     wp_list_init(&w->link);

@@ -95,6 +95,21 @@ test('a prefix that changed is named by its block', async (t) => {
   assert.match(text, /block 3, in the system prompt/)
 })
 
+test('renewals have a drawer of their own, and the strip sums what they saved', async (t) => {
+  const { mock, page } = await open(t)
+  await rowsOf(page).first().waitFor()
+  const [renewal, back] = mock.state.rows.filter((entry) => entry.status === 'success' && entry.cache_read_input_tokens > 0)
+  Object.assign(renewal, { call_type: 'keep_warm', completion_tokens: 0, spend: 0.03, saved: -0.03 })
+  back.kept_warm_saved = 1.25
+  await page.goto(`${mock.url}/ui/`)
+  const figure = page.locator('.figure', { hasText: 'Kept warm' })
+  assert.match(await figure.innerText(), /1\.25[^]*0\.03/)
+  await page.goto(`${mock.url}/ui/?search=${renewal.request_id}`)
+  await page.locator(`[data-id="${renewal.request_id}"]`).click()
+  assert.match(await page.locator('[data-renewal]').innerText(), /odds .*31 %/)
+  assert.deepEqual(page.problems, [])
+})
+
 test('live mode shows a new row without a reload', async (t) => {
   const { mock, page } = await open(t)
   await rowsOf(page).first().waitFor()
@@ -191,6 +206,7 @@ test('the models page shows health, hit rate and entries', async (t) => {
   await page.getByText('Models and upstreams').waitFor()
   await page.getByText(mock.state.rows[0].model_group).first().waitFor()
   await page.getByText(/cooling|rate limited/i).first().waitFor()
+  assert.equal(await page.locator('[data-anomaly="ttl_shortened"]').count(), 1)
   assert.deepEqual(page.problems, [])
 })
 

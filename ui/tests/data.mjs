@@ -66,6 +66,7 @@ export const DEPLOYMENTS = MODELS.flatMap((model) =>
       actual_read: 0,
       actual_write: 0,
       actual_uncached: 0,
+      cache_anomalies: model.in === 5 && i === 1 ? ['ttl_shortened'] : [],
       credentials: `profile ${profile}, refreshed 12 min ago`,
     }
   }),
@@ -231,7 +232,7 @@ export function detailOf(row) {
   })
   return {
     ...row,
-    decision: {
+    decision: row.call_type === 'keep_warm' ? { group: row.model_group, candidates: [], keep_warm: { idle_s: 280, return_odds: 0.31, expected_price: 0.03, expected_gain: 0.08, tokens: 100_000, ttl_s: 300 } } : {
       group: row.model_group,
       blocks: 58,
       breakpoints: 3,
