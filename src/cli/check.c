@@ -5,6 +5,24 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/process.h"
+#include "net/tls.h"
+
+// What only the files that the configuration names can tell.
+static size_t check_files(const struct wp_snapshot *snapshot, const char *file)
+{
+    struct wp_tls_context *context = NULL;
+    char error[512] = "";
+    if (snapshot->general.tls_certificate_file.len == 0)
+        return 0;
+    enum wp_err err =
+        wp_tls_server_create(snapshot->general.tls_certificate_file, snapshot->general.tls_key_file,
+                             &context, error, sizeof(error));
+    wp_tls_context_unref(context);
+    if (err == WP_OK)
+        return 0;
+    fprintf(stderr, "%s: error: general_settings.tls_certificate_file: %s\n", file, error);
+    return 1;
+}
 
 static int run(int argc, char **argv)
 {
@@ -28,11 +46,14 @@ static int run(int argc, char **argv)
         wp_config_describe(snapshot, &out);
         fwrite(out.ptr, 1, out.len, stdout);
         wp_buf_free(&out);
+        errors += check_files(snapshot, argv[1]);
+        if (snapshot->general.master_key.len == 0)
+            puts("no general_settings.master_key: only loopback addresses would be served");
     }
     wp_snapshot_unref(snapshot);
     printf("%s: %zu error%s, %zu warning%s\n", argv[1], errors, errors == 1 ? "" : "s", warnings,
            warnings == 1 ? "" : "s");
-    return err == WP_OK ? 0 : 1;
+    return errors == 0 ? 0 : 1;
 }
 
 const struct wp_command wp_command_check = {

@@ -136,8 +136,9 @@ const struct wp_command wp_command_demo = {
     .name = "demo",
     .arguments = "",
     .summary = "the gateway in front of two simulated accounts",
-    .details = "  warmpath demo\n  warmpath demo --port 4001\n\n"
-               "Real signatures, event streams and prompt caches; the answers are made up. Put "
-               "[[sim: Bash {\"command\":\"ls\"}; text done]]\ninto a prompt to script them.",
+    .details =
+        "  warmpath demo\n  warmpath demo --port 4001\n\n"
+        "Real signatures, event streams and prompt caches; the answers are made up. To "
+        "script\nthem, put this into a prompt: [[sim: Bash {\"command\":\"ls\"}; text done]]",
     .run = run,
 };
