@@ -1,6 +1,7 @@
 // Looking into the simulated provider and making it misbehave, on its own port:
 //
 //   GET  /_sim/state                       accounts with requests, usage sums, live cache entries
+//                                      (?totals: without the rows of what was received)
 //   POST /_sim/faults   {"account":"account-1","kind":"status","status":429,"retry_after":"2",
 //                        "retry_after_ms":"1500","count":1,"after_events":3,"delay_ms":0,"type":"…","message":"…"}
 //        kind: status, reset, hang, exception, corrupt, truncate, html, redirect, slow;
@@ -63,7 +64,8 @@ static void put_row(struct wp_json_writer *w, const struct sim_logged *row)
     wp_json_close(w);
 }
 
-static void put_account(struct wp_json_writer *w, const struct sim_account *account, int64_t now_ms)
+static void put_account(struct wp_json_writer *w, const struct sim_account *account, int64_t now_ms,
+                        bool rows)
 {
     wp_json_open_object(w, NULL);
     wp_json_put_cstr(w, "name", account->config.name);
@@ -73,20 +75,20 @@ static void put_account(struct wp_json_writer *w, const struct sim_account *acco
     wp_json_put_u64(w, "cache_entries", sim_cache_live(&account->cache, now_ms));
     put_usage(w, "usage", &account->totals);
     wp_json_open_array(w, "received");
-    for (size_t i = 0; i < account->log_count; i++)
+    for (size_t i = 0; rows && i < account->log_count; i++)
         put_row(w, &account->log[i]);
     wp_json_close(w);
     wp_json_close(w);
 }
 
-static void write_state(const struct wp_sim *sim, struct wp_buf *buf)
+static void write_state(const struct wp_sim *sim, bool rows, struct wp_buf *buf)
 {
     struct wp_json_writer w = wp_json_writer(buf);
     wp_json_open_object(&w, NULL);
     wp_json_put_u64(&w, "unauthorized", sim->unauthorized);
     wp_json_open_array(&w, "accounts");
     for (size_t i = 0; i < sim->account_count; i++)
-        put_account(&w, &sim->accounts[i], sim_now_ms(sim));
+        put_account(&w, &sim->accounts[i], sim_now_ms(sim), rows);
     wp_json_close(&w);
     wp_json_close(&w);
 }
@@ -190,7 +192,7 @@ void sim_control(struct wp_sim *sim, struct wp_server_request *request,
         return;
     }
     if (wp_view_is(head->path, "/_sim/state")) {
-        write_state(sim, &buf);
+        write_state(sim, !wp_view_is(head->query, "totals"), &buf);
     } else {
         const char *problem = change(sim, head->path, wp_json_parse(arena, body));
         status = problem == NULL ? 200 : 400;

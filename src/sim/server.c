@@ -396,7 +396,10 @@ static bool strike(struct call *call)
         return true;
     case SIM_FAULT_TRUNCATE:
         call->ended = true;
-        wp_response_end(call->request);
+        if (wp_response_started(call->request))
+            wp_response_end(call->request);
+        else // a whole answer has no clean early end
+            wp_response_abort(call->request);
         return true;
     default:
         return false;

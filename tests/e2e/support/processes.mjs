@@ -73,6 +73,7 @@ export async function startProvider({ accounts = 2, ttftMs = 0, eventMs = 0, kee
     url,
     accounts: about.accounts,
     state: () => json(`${url}/_sim/state`),
+    totals: () => json(`${url}/_sim/state?totals`),
     fault: (body) => control("faults", body),
     latency: (body) => control("latency", body),
     clock: (seconds) => control("clock", { advance_s: seconds }),
