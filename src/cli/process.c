@@ -1,6 +1,7 @@
 #include "cli/process.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +138,16 @@ static char *read_override(const char *path)
 static void widen_thread_pool(void)
 {
     setenv("UV_THREADPOOL_SIZE", "16", 0);
+}
+
+// What a large query held goes back to the kernel, instead of staying with each thread that ever
+// ran one. glibc would raise these by itself.
+static void return_memory(void)
+{
+    enum { LARGE = 1024 * 1024 };
+    mallopt(M_MMAP_THRESHOLD, LARGE);
+    mallopt(M_TRIM_THRESHOLD, LARGE);
+    mallopt(M_ARENA_MAX, 8);
 }
 
 // A core would hold keys and prompts. Who needs one raises the limit of the running process.
@@ -340,6 +351,7 @@ int wp_process_run(struct wp_snapshot *snapshot, const struct wp_process_options
     struct process p = {.options = options};
     raise_descriptor_limit();
     limit_cores();
+    return_memory();
     widen_thread_pool();
     bool ok = exposure_allowed(snapshot, options) && open_ledger(&p, snapshot) &&
               create_gateway(&p, snapshot) && start_crew(&p, snapshot);

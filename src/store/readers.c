@@ -76,6 +76,9 @@ void store_reader_release(struct wp_ledger *ledger, struct store_reader *reader,
     if (is_broken(rc)) {
         sqlite3_close_v2(reader->db);
         reader->db = NULL;
+    } else {
+        // Its pages stay in the kernel's cache; four readers' own would be the largest thing here.
+        (void)sqlite3_db_release_memory(reader->db);
     }
     give_back(ledger, reader);
 }

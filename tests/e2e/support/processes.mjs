@@ -126,7 +126,7 @@ export async function startGateway({ config, env = {}, args = [], key = masterKe
     rows: async (count, query = "") => {
       const found = await until(`${count} log rows`, async () => {
         const page = await logs(query);
-        return page.total >= count ? page : null;
+        return page.total >= count && page.data.length >= Math.min(count, 100) ? page : null;
       });
       return found.data.reverse();
     },
