@@ -189,7 +189,7 @@ class Field:
             command += self.certificate()
         return self.start("direct", command, port)
 
-    def nginx(self, upstream, tls=False, path="/v1/messages"):
+    def nginx(self, upstream, tls=False, path="/v1/messages", buffered=False):
         port, work = free_port(), self.work / f"nginx-{len(self.servers)}"
         work.mkdir()
         secure = "proxy_ssl_protocols TLSv1.3; proxy_ssl_session_reuse on;" if tls else ""
@@ -201,8 +201,9 @@ http {{ access_log off; client_body_buffer_size 4m; client_max_body_size 64m;
  upstream up {{ server 127.0.0.1:{upstream.port}; keepalive 1024; keepalive_requests 100000000; }}
  server {{ listen 127.0.0.1:{port} reuseport backlog=4096; keepalive_requests 100000000;
   location / {{ proxy_pass http{'s' if tls else ''}://up; proxy_http_version 1.1; {secure}
-   proxy_set_header Connection ""; proxy_buffering off; proxy_request_buffering off; }} }} }}""")
-        return self.start("nginx", [shutil.which("nginx") or "/usr/sbin/nginx", "-c",
+   proxy_set_header Connection ""; proxy_buffering off;
+   proxy_request_buffering {'on' if buffered else 'off'}; }} }} }}""")
+        return self.start("nginx-buffered" if buffered else "nginx", [shutil.which("nginx") or "/usr/sbin/nginx", "-c",
                                     work / "nginx.conf", "-p", work], port, path)
 
     def haproxy(self, upstream, tls=False, path="/v1/messages"):
