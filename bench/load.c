@@ -281,7 +281,7 @@ static void turn(int timeout_ms)
 // Opens all streams, a hundred at a time so that no backlog overflows, then listens.
 static int hold(struct connection *all, size_t connections)
 {
-    uint64_t limit = now_ns() + 60ull * 1000000000u;
+    uint64_t limit = now_ns() + 120ull * 1000000000u;
     total = connections;
     for (size_t i = 0; i < connections; i++) {
         open_connection(&all[i]);
