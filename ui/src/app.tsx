@@ -64,7 +64,7 @@ function Header() {
   }, [])
   return (
     <header class="top">
-      <a class="brand" href={hrefOf('')} onClick={follow}>
+      <a class="brand" aria-label="Warmpath" href={hrefOf('')} onClick={follow}>
         <Logo /> <span>Warmpath</span>
       </a>
       <nav aria-label="Pages">
