@@ -37,6 +37,7 @@ wp_room(route    ROOMS base crypto config prompt)
 wp_room(gateway  ROOMS base crypto json config net http store aws google prompt provider route)
 wp_room(admin    ROOMS base crypto json config net http store prompt route gateway)
 wp_room(sim      ROOMS base crypto json net http aws prompt route LIBRARIES zstd)
+target_link_libraries(wp_sim PUBLIC m)
 
 if(EXISTS ${CMAKE_SOURCE_DIR}/cmake/embed.cmake)
   include(${CMAKE_SOURCE_DIR}/cmake/embed.cmake)

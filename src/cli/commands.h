@@ -10,5 +10,6 @@ extern const struct wp_command wp_command_demo;
 extern const struct wp_command wp_command_provider;
 extern const struct wp_command wp_command_reference;
 extern const struct wp_command wp_command_simulate;
+extern const struct wp_command wp_command_export;
 
 #endif

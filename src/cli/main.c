@@ -6,8 +6,8 @@
 #include "cli/commands.h"
 
 static const struct wp_command *const COMMANDS[] = {
-    &wp_command_serve,    &wp_command_check,    &wp_command_demo,
-    &wp_command_provider, &wp_command_simulate, &wp_command_reference,
+    &wp_command_serve,    &wp_command_check,  &wp_command_demo,      &wp_command_provider,
+    &wp_command_simulate, &wp_command_export, &wp_command_reference,
 };
 
 static void print_help(FILE *to)

@@ -361,6 +361,8 @@ const struct wp_descriptor wp_descriptors[] = {
            "the key that callers and the console use; without it only loopback is served"),
     ROW(GENERAL, "store_prompts_in_spend_logs", BOOL, G(store_prompts), "false",
         "keep prompts and answers in the ledger"),
+    OWN(GENERAL, "store_prompt_hashes", BOOL, G(store_prompt_hashes), "false",
+        "keep hashes and sizes of prompts' blocks in the ledger, for warmpath export"),
     ROW(GENERAL, "disable_spend_logs", BOOL, G(disable_spend_logs), "false", "no ledger"),
     ROW(GENERAL, "max_request_size_mb", MEGABYTES, G(max_request_bytes), "32", "body limit"),
     ROW(GENERAL, "maximum_spend_logs_retention_period", DAYS, G(retention_days), "forever",

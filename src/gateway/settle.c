@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "gateway/economy.h"
 #include "route/model.h"
+#include "route/strategy.h"
 #include "json/writer.h"
 
 enum { HOLD_NS = 500000000 }; // longer ago: the hold ran out, the upstream was waited for
@@ -133,10 +134,48 @@ static void write_divergence(struct wp_json_writer *w, const struct wp_divergenc
     wp_json_close(w);
 }
 
+// Hashes and sizes of the blocks that are new since the stream's previous request, for exports.
+static void write_prompt(struct wp_json_writer *w, const struct wp_exchange *x)
+{
+    enum { ID_BITS = 52 }; // exact in every JSON reader
+    const struct wp_prompt *prompt = &x->prompt;
+    uint32_t keep = x->divergence.known ? x->divergence.shared_blocks : 0, tools = 0;
+    for (uint32_t i = 0; i < prompt->system_end; i++)
+        tools += prompt->blocks[i].tier == WP_TIER_TOOLS ? 1 : 0;
+    wp_json_open_object(w, "prompt");
+    wp_json_put_u64(
+        w, "stream",
+        x->history_stream.len == 0 ? 0 : wp_stable_hash(x->history_stream) >> (64 - ID_BITS));
+    wp_json_put_u64(w, "keep", keep);
+    wp_json_put_u64(w, "before", x->divergence.known ? x->divergence.before_blocks : 0);
+    wp_json_put_u64(w, "tools", tools);
+    wp_json_put_u64(w, "head", prompt->system_end);
+    wp_json_put_bool(w, "tool_loop", prompt->in_tool_loop);
+    wp_json_open_array(w, "add");
+    for (uint32_t i = keep; i < prompt->count; i++) {
+        uint32_t before = i == 0 ? 0 : prompt->blocks[i - 1].tokens;
+        wp_json_open_array(w, NULL);
+        wp_json_put_u64(w, NULL, prompt->blocks[i].prefix.low >> (64 - ID_BITS));
+        wp_json_put_u64(w, NULL, prompt->blocks[i].tokens - before);
+        wp_json_close(w);
+    }
+    wp_json_close(w);
+    wp_json_close(w);
+}
+
+static bool keeps_prompt(const struct wp_exchange *x)
+{
+    enum { BLOCKS_MAX = 4096 }; // more new ones than that are not worth their room
+    uint32_t keep = x->divergence.known ? x->divergence.shared_blocks : 0;
+    return x->front->runtime->snapshot->general.store_prompt_hashes && x->has_prompt &&
+           x->operation == WP_OP_MESSAGES && keep <= x->prompt.count &&
+           x->prompt.count - keep <= BLOCKS_MAX;
+}
+
 wp_view wp_exchange_decision(struct wp_exchange *x)
 {
     char room[4096];
-    struct wp_buf buf = wp_buf_make_in(room, sizeof(room), 64 * 1024);
+    struct wp_buf buf = wp_buf_make_in(room, sizeof(room), 256 * 1024);
     struct wp_json_writer w = wp_json_writer(&buf);
     wp_json_open_object(&w, NULL);
     wp_json_put_str(&w, "group", x->group.group);
@@ -146,6 +185,8 @@ wp_view wp_exchange_decision(struct wp_exchange *x)
     wp_json_put_u64(&w, "waited_ms", x->waited_ms);
     if (x->divergence.diverged)
         write_divergence(&w, &x->divergence);
+    if (keeps_prompt(x))
+        write_prompt(&w, x);
     wp_json_open_array(&w, "candidates");
     for (size_t i = 0; i < x->plan->count; i++)
         write_candidate(&w, &x->plan->candidates[i], x->plan_request.now_ns);

@@ -106,7 +106,8 @@ static bool read_conversation(struct loader *l, const struct wp_json_val *root)
     l->tools_end = (uint32_t)tools / block;
     l->system_end = (uint32_t)(tools + system) / block;
     return open_conversation(l, wp_json_u64(wp_json_get(root, "conversation"), 0),
-                             wp_json_u64(wp_json_get(root, "group"), 0), -1);
+                             wp_json_u64(wp_json_get(root, "group"), 0),
+                             wp_json_double(wp_json_get(root, "start"), -1));
 }
 
 // Requests.
@@ -488,6 +489,20 @@ static void note_shared_heads(struct loader *l)
                 l->trace->conversations[i].shares_head = true;
 }
 
+// Recorded starts count from the first of them.
+static void move_to_zero(struct wp_replay_trace *trace)
+{
+    double first = -1;
+    for (uint32_t i = 0; i < trace->conversation_count; i++) {
+        double start_s = trace->conversations[i].fixed_start_s;
+        if (start_s >= 0 && (first < 0 || start_s < first))
+            first = start_s;
+    }
+    for (uint32_t i = 0; i < trace->conversation_count; i++)
+        if (trace->conversations[i].fixed_start_s >= 0)
+            trace->conversations[i].fixed_start_s -= first;
+}
+
 static struct wp_replay_trace *finish(struct loader *l, bool done)
 {
     struct wp_replay_trace *trace = l->trace;
@@ -499,6 +514,7 @@ static struct wp_replay_trace *finish(struct loader *l, bool done)
     if (done) {
         note_shared_heads(l);
         replay_tree_finish(trace);
+        move_to_zero(trace);
     } else {
         wp_replay_trace_free(trace);
         trace = NULL;

@@ -99,4 +99,12 @@ enum wp_err wp_ledger_query_summary(struct wp_ledger *ledger, const struct wp_lo
 enum wp_err wp_ledger_query_daily(struct wp_ledger *ledger, int64_t start_ms, int64_t end_ms,
                                   struct wp_buf *out) WP_WARN_UNUSED;
 
+// Rows that hold hashes of their prompts (general_settings.store_prompt_hashes), a session's
+// together and in the order of their times, until `fn` returns false. Views live during the call;
+// of what only a drawer shows, decision_json alone is filled. Reads a file that a gateway may be
+// writing. Blocking.
+enum wp_err wp_ledger_each_prompt(const char *path,
+                                  bool (*fn)(void *arg, const struct wp_record *record),
+                                  void *arg) WP_WARN_UNUSED;
+
 #endif
