@@ -7,9 +7,11 @@
 #include "route/private.h"
 
 enum { SLACK_REQUESTS = 32, SLACK_MOST = 1000000 };
-static const double BUSY = 1.15;            // times the fair share of the minutes' load
-static const double CARRIES_MORE = 1.05;    // times the fair share of the hours' load
-static const double OVERLOADED = 1.5;       // times these bounds: not even for a shared head
+static const double BUSY = 1.15;         // times the fair share of the minutes' load
+static const double CARRIES_MORE = 1.05; // times the fair share of the hours' load
+// Times these bounds: not even for a shared head. Minutes are lumpy: one conversation at work is
+// many times the share of an idle deployment.
+static const double OVERLOADED_MINUTES = 6, OVERLOADED_HOURS = 1.5;
 static const double HEADROOM_FULL = 0.4;    // below it new conversations come more rarely
 static const double HEADROOM_LEAST = 0.05;  // below it none come while others have more
 static const double AS_GOOD_AS_BEST = 0.95; // of the longest read
@@ -133,8 +135,8 @@ static void mark_busy(struct order *o)
         double carries = CARRIES_MORE * carried * part + SLACK_MOST;
         bool full = lane->admission.headroom < HEADROOM_LEAST;
         lane->busy = full || lane->load > most || lane->carried > carries;
-        lane->overloaded =
-            full || lane->load > OVERLOADED * most || lane->carried > OVERLOADED * carries;
+        lane->overloaded = full || lane->load > OVERLOADED_MINUTES * most ||
+                           lane->carried > OVERLOADED_HOURS * carries;
     }
 }
 

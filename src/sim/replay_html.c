@@ -72,7 +72,7 @@ static void bar(struct wp_buf *out, const struct wp_fleet_row *row, double y, do
                  {row->renew_share, "renew"},
                  {row->uncached_share, "fresh"}};
     wp_buf_printf(out, "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\"%s>%s</text>", LABEL_WIDTH - 8,
-                  y + BAR_HEIGHT - 8, own(row) ? " font-weight=\"700\"" : "", row->policy);
+                  y + BAR_HEIGHT - 8, own(row) ? " style=\"font-weight:700\"" : "", row->policy);
     for (size_t i = 0; i < WP_COUNT_OF(parts); i++) {
         rect(out, x, at, parts[i].share * scale, parts[i].colour);
         x += parts[i].share * scale;
@@ -157,23 +157,29 @@ static void axes(struct wp_buf *out, double least)
                   PLOT_LEFT + PLOT_WIDTH / 2, PLOT_TOP + PLOT_HEIGHT + 38);
 }
 
+static const char *colour_of(const struct wp_fleet_row *row)
+{
+    if (!own(row))
+        return "soft";
+    return wp_view_is(wp_view_of(row->policy), "warmpath") ? "read" : "renew";
+}
+
 static void point(struct wp_buf *out, const struct wp_fleet_row *row, double least)
 {
     double x = plot_x(row->load_max_over_mean), y = plot_y(row->to_floor, least);
     bool beyond = row->to_floor > FLOOR_MOST || row->load_max_over_mean > LOAD_MOST;
     wp_buf_printf(out,
-                  "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\" fill=\"%s\" stroke=\"var(--%s)\" "
-                  "stroke-width=\"2\"><title>%s, %u deployments: %.4f of the floor, load "
-                  "%.2f</title></circle>",
-                  x, y,
-                  beyond     ? "none"
-                  : own(row) ? "var(--read)"
-                             : "var(--soft)",
-                  own(row) ? "read" : "soft", row->policy, row->deployments, row->to_floor,
+                  "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"5\" fill=\"%s%s%s\" "
+                  "stroke=\"var(--%s)\" stroke-width=\"2\"><title>%s, %u deployments: %.4f of "
+                  "the floor, load %.2f</title></circle>",
+                  x, y, beyond ? "none" : "var(--", beyond ? "" : colour_of(row), beyond ? "" : ")",
+                  colour_of(row), row->policy, row->deployments, row->to_floor,
                   row->load_max_over_mean);
-    if (!beyond)
-        wp_buf_printf(out, "<text class=\"soft\" x=\"%.1f\" y=\"%.1f\">%s %u</text>", x + 8, y - 6,
-                      own(row) ? row->policy : "", row->deployments);
+    if (own(row))
+        wp_buf_printf(out,
+                      "<text class=\"soft\" x=\"%.1f\" y=\"%.1f\" "
+                      "text-anchor=\"middle\">%u</text>",
+                      x, y + 20, row->deployments);
 }
 
 static void balance_plot(struct wp_buf *out, const struct wp_fleet_result *result, double read)
@@ -191,9 +197,10 @@ static void balance_plot(struct wp_buf *out, const struct wp_fleet_result *resul
         return;
     least = floor(least * 20) / 20;
     wp_buf_printf(out,
-                  "<figure><figcaption>Reads at %g. Left and low is better; a hollow point lies "
-                  "beyond the edge. Points without a name are other policies: hover for "
-                  "theirs.</figcaption><svg width=\"%d\" height=\"%d\" role=\"img\">",
+                  "<figure><figcaption>Reads at %g. Left and low is better. Green: warmpath, "
+                  "blue: with renewals, each with its number of deployments; grey: other "
+                  "policies, named on hover; a hollow point lies beyond the edge.</figcaption><svg "
+                  "width=\"%d\" height=\"%d\" role=\"img\">",
                   read, PLOT_LEFT + PLOT_WIDTH + 180, PLOT_TOP + PLOT_HEIGHT + 48);
     axes(out, least);
     for (int pass = 0; pass < 2; pass++) // ours on top
