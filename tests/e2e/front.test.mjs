@@ -3,7 +3,7 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import net from "node:net";
 import { readFileSync, writeFileSync } from "node:fs";
-import { startPair, startGateway, model, sleep, twoAccounts, masterKey } from "./support/processes.mjs";
+import { startPair, startGateway, model, sleep, twoAccounts, untilSaid, masterKey } from "./support/processes.mjs";
 
 const good = { model, max_tokens: 20, messages: [{ role: "user", content: "hello" }] };
 const upstreamRequests = async (upstream) => (await upstream.state()).accounts.reduce((sum, a) => sum + a.requests, 0);
@@ -182,8 +182,7 @@ test("B27 SIGHUP puts a new configuration in force; a broken one leaves the old"
   const before = readFileSync(gateway.file, "utf8");
   writeFileSync(gateway.file, `${before}\nlitellm_settings:\n  num_retries: many\n`);
   gateway.child.kill("SIGHUP");
-  for (let i = 0; i < 100 && !/num_retries/.test(gateway.output); i++) await sleep(50);
-  assert.match(gateway.output, /config\.yaml:\d+/);
+  await untilSaid(gateway, /config\.yaml:\d+.*num_retries/);
   assert.equal((await gateway.post("/v1/messages", good)).status, 200);
   writeFileSync(gateway.file, before.replaceAll(`model_name: ${model}`, "model_name: renamed"));
   gateway.child.kill("SIGHUP");

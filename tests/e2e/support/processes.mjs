@@ -26,6 +26,10 @@ export async function until(what, check, timeoutMs = 15000) {
   }
 }
 
+// What a process has said so far may be on its way yet.
+export const untilSaid = (process_, pattern, timeoutMs = 10000) =>
+  until(`${pattern} in the output:\n${process_.output}`, () => pattern.test(process_.output), timeoutMs);
+
 // A child whose output is kept; `ready` resolves with what `match` finds in it.
 function start(command, args, env, match) {
   const child = spawn(command, args, { env, stdio: ["ignore", "pipe", "pipe"] });
