@@ -25,6 +25,59 @@ static void where(const struct wp_deployment_config *deployment, struct wp_buf *
         wp_buf_append_cstring(out, " blocked");
 }
 
+static void fallbacks(const struct wp_snapshot *snapshot, wp_view group, struct wp_buf *out)
+{
+    static const struct {
+        const char *name;
+        enum wp_fallback_kind kind;
+    } rows[] = {{"fallbacks", WP_FALLBACK_GENERAL},
+                {"context_window_fallbacks", WP_FALLBACK_CONTEXT_WINDOW},
+                {"content_policy_fallbacks", WP_FALLBACK_CONTENT_POLICY}};
+    for (size_t i = 0; i < WP_COUNT_OF(rows); i++) {
+        size_t count, told = 0;
+        const wp_view *names = wp_snapshot_fallbacks(snapshot, group, rows[i].kind, &count);
+        for (size_t k = 0; k < count; k++) {
+            if (wp_view_eq(names[k], group))
+                continue;
+            if (told++ == 0)
+                wp_buf_printf(out, "  %s: ", rows[i].name);
+            else
+                wp_buf_append_cstring(out, ", ");
+            wp_buf_append(out, names[k]);
+        }
+        if (told > 0)
+            wp_buf_append_char(out, '\n');
+    }
+}
+
+static bool before(wp_view a, wp_view b)
+{
+    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
+    return order != 0 ? order < 0 : a.len < b.len;
+}
+
+// "alias -> group", by name.
+static void aliases(const struct wp_snapshot *snapshot, struct wp_buf *out)
+{
+    const struct wp_map *map = &snapshot->hidden->aliases;
+    wp_view last = {NULL, 0}, next = {NULL, 0}, key;
+    for (size_t told = 0; told < map->count; told++) {
+        size_t cursor = 0;
+        void *value;
+        const struct wp_alias *alias = NULL;
+        while (wp_map_next(map, &cursor, &key, &value))
+            if ((told == 0 || before(last, key)) && (alias == NULL || before(key, next))) {
+                next = key;
+                alias = value;
+            }
+        if (alias == NULL)
+            return;
+        wp_buf_printf(out, "%.*s -> %.*s%s\n", WP_VIEW_ARG(next), WP_VIEW_ARG(alias->group),
+                      alias->hidden ? " (hidden)" : "");
+        last = next;
+    }
+}
+
 void wp_config_describe(const struct wp_snapshot *snapshot, struct wp_buf *out)
 {
     for (size_t g = 0; g < snapshot->group_count; g++) {
@@ -38,7 +91,9 @@ void wp_config_describe(const struct wp_snapshot *snapshot, struct wp_buf *out)
             where(deployment, out);
             wp_buf_append_char(out, '\n');
         }
+        fallbacks(snapshot, group->name, out);
     }
+    aliases(snapshot, out);
 }
 
 static const char *support_text(enum wp_support support)

@@ -36,7 +36,8 @@ enum wp_err wp_config_load_text(wp_view text, wp_view name, struct wp_diagnostic
 
 // docs/configuration.md, generated from the descriptor table.
 void wp_config_write_reference(struct wp_buf *out);
-// `warmpath check`: deployments with their ids, platform, upstream; secrets masked.
+// `warmpath check`: groups with their deployments (ids, platform, upstream) and fallbacks, then
+// aliases; secrets masked.
 void wp_config_describe(const struct wp_snapshot *snapshot, struct wp_buf *out);
 
 #endif

@@ -281,6 +281,14 @@ static void names_lead_to_groups(void **state)
     assert_view(names[0], "claude-big");
     wp_snapshot_fallbacks(snapshot, WP_VIEW("other"), WP_FALLBACK_CONTEXT_WINDOW, &count);
     assert_int_equal(count, 0);
+    struct wp_buf told = wp_buf_make(1 << 16);
+    wp_config_describe(snapshot, &told);
+    static const char *const lines[] = {
+        "\n  fallbacks: claude-a, nowhere-else\n", "\n  context_window_fallbacks: claude-big\n",
+        "\n  fallbacks: exact\nclaude-sonnet-*\n", "\nquiet -> exact (hidden)\nshort -> exact\n"};
+    for (size_t i = 0; i < WP_COUNT_OF(lines); i++)
+        assert_true(wp_view_contains(wp_buf_view(&told), wp_view_of(lines[i])));
+    wp_buf_free(&told);
     wp_arena_destroy(arena);
     unload(&loaded);
 }
