@@ -113,10 +113,10 @@ bool wp_equal_constant_time(const void *a, const void *b, size_t len)
 
 void wp_hash_key_init(struct wp_hash_key *key, wp_view seed)
 {
-    for (uint8_t i = 0; i < WP_HASH_SECRET_LEN / WP_SHA256_LEN; i++) {
-        const wp_view parts[] = {WP_VIEW("warmpath prefix hash"), wp_view_make((const char *)&i, 1),
-                                 seed};
-        wp_sha256_spans(parts, 3, key->secret + (size_t)i * WP_SHA256_LEN);
+    for (size_t i = 0; i < WP_HASH_SECRET_LEN / WP_SHA256_LEN; i++) {
+        const char number = (char)i;
+        const wp_view parts[] = {WP_VIEW("warmpath prefix hash"), wp_view_make(&number, 1), seed};
+        wp_sha256_spans(parts, 3, key->secret + i * WP_SHA256_LEN);
     }
 }
 

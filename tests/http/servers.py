@@ -74,7 +74,7 @@ class Server:
     def stop(self):
         self.process.terminate()
         try:
-            self.process.wait(15)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -93,7 +93,7 @@ def _spawn(name, command, folder, port=None, env=None):
     with open(log, "wb") as out:
         process = subprocess.Popen(command, stdout=out, stderr=out, cwd=folder, env=env)
     server = Server(name, command, port, folder, process, log)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         if server.port is None:
             found = re.search(r"http://127\.0\.0\.1:(\d+)", server.output())
@@ -116,6 +116,7 @@ def gateway(upstream, extra="", binary=None, workers=2, wrapper=()):
     config = os.path.join(folder, "config.yaml")
     pathlib.Path(config).write_text(GATEWAY.format(upstream=upstream, key=KEY, extra=extra))
     binary = binary or os.environ.get("WARMPATH_BINARY") or str(ROOT / "build/warmpath")
+    wrapper = [*wrapper, *os.environ.get("WARMPATH_WRAPPER", "").split()]
     command = [*wrapper, binary, "serve", "--config", config, "--port", "0", "--num_workers", str(workers)]
     command += ["--state-dir", os.path.join(folder, "state")]
     env = {"PATH": os.environ["PATH"], "HOME": folder}
