@@ -96,7 +96,7 @@ function ledgerProblem(): string {
   if (!ledger) return ''
   if (ledger.enabled === false) return 'Request logs are switched off in the configuration (disable_spend_logs).'
   if (ledger.degraded)
-    return `The ledger cannot be written: ${ledger.last_error || 'unknown reason'}. Requests are served, but not recorded.`
+    return `The ledger cannot be written: ${ledger.last_error || 'unknown reason'}. Requests are served; their rows wait in memory.`
   return ''
 }
 
