@@ -59,6 +59,7 @@ const struct wp_route wp_admin_routes[] = {
     ROUTE(POST, "/ui/api/session", PUBLIC, wp_admin_session_post),
     ROUTE(DELETE, "/ui/api/session", PUBLIC, wp_admin_session_delete),
     ROUTE(GET, "/ui/api/summary", ADMIN, wp_admin_summary),
+    ROUTE(GET, "/ui/api/export", ADMIN, wp_admin_export),
     ROUTE(GET, "/ui/api/live", ADMIN, wp_admin_live),
     ROUTE(GET, "/ui/api/deployments", ADMIN, wp_admin_deployments),
     ROUTE(GET, "/ui", PUBLIC, wp_admin_serve_asset),

@@ -36,6 +36,7 @@ void wp_admin_logs(struct wp_front *front);
 void wp_admin_log(struct wp_front *front);
 void wp_admin_summary(struct wp_front *front);
 void wp_admin_daily(struct wp_front *front);
+void wp_admin_export(struct wp_front *front);
 void wp_admin_live(struct wp_front *front);
 void wp_admin_deployments(struct wp_front *front);
 void wp_admin_health(struct wp_front *front);

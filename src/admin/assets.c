@@ -62,8 +62,9 @@ void wp_admin_serve_asset(struct wp_front *front)
         return;
     }
     const struct wp_asset *asset = find(admin, front->path_rest);
-    // Views are paths of the page; files have an extension.
-    if (asset == NULL && wp_view_find_char(front->path_rest, '.') == WP_NOT_FOUND)
+    // Views are paths of the page; files have an extension, and an unknown call is no page.
+    if (asset == NULL && !wp_view_starts_with(front->path_rest, WP_VIEW("api/")) &&
+        wp_view_find_char(front->path_rest, '.') == WP_NOT_FOUND)
         asset = find(admin, WP_VIEW("index.html"));
     if (asset != NULL)
         send_asset(front, asset);

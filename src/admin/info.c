@@ -170,6 +170,35 @@ static void put_anomalies(struct wp_json_writer *w, uint8_t anomalies)
     wp_json_close(w);
 }
 
+static void put_limit(struct wp_json_writer *w, const char *kind, const char *source,
+                      uint64_t limit, uint64_t used)
+{
+    if (limit == 0)
+        return;
+    wp_json_open_object(w, NULL);
+    wp_json_put_cstr(w, "kind", kind);
+    wp_json_put_cstr(w, "source", source);
+    wp_json_put_u64(w, "limit", limit);
+    wp_json_put_u64(w, "used", used);
+    wp_json_close(w);
+}
+
+// Of the last minute: what the configuration sets, and what the provider last said of its own.
+static void put_limits(struct wp_json_writer *w, const struct wp_deployment_config *deployment,
+                       const struct wp_deployment_status *status)
+{
+    wp_json_open_array(w, "limits");
+    put_limit(w, "requests", "configured", deployment->rpm, status->minute_requests);
+    put_limit(w, "tokens", "configured", deployment->tpm, status->minute_tokens);
+    put_limit(w, "uncached tokens", "configured", deployment->itpm, status->minute_input);
+    put_limit(w, "in flight", "configured", deployment->max_parallel_requests, status->in_flight);
+    put_limit(w, "requests", "provider", status->reported_requests_limit,
+              status->reported_requests_limit - status->reported_requests_left);
+    put_limit(w, "tokens", "provider", status->reported_tokens_limit,
+              status->reported_tokens_limit - status->reported_tokens_left);
+    wp_json_close(w);
+}
+
 static void write_deployment(struct wp_front *front, struct wp_json_writer *w,
                              const struct wp_deployment_config *deployment, uint64_t now)
 {
@@ -201,6 +230,9 @@ static void write_deployment(struct wp_front *front, struct wp_json_writer *w,
     wp_json_put_u64(w, "actual_uncached", status.actual_uncached);
     wp_json_put_decimal(w, "hit_odds", status.hit_odds, 3);
     wp_json_put_decimal(w, "token_scale", status.token_scale, 3);
+    wp_json_put_u64(w, "minute_requests", status.minute_requests);
+    wp_json_put_u64(w, "minute_tokens", status.minute_tokens);
+    put_limits(w, deployment, &status);
     put_cache_domain(w, &status.cache_domain);
     put_anomalies(w, status.anomalies);
     wp_json_put_cstr(w, "credentials", credentials);

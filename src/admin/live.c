@@ -4,7 +4,8 @@
 #include "admin/private.h"
 #include "base/alloc.h"
 
-enum { MESSAGE_MAX = 1024 * 1024, PING_MS = 15000 };
+// A tick looks whether the gateway is to end, so that a page left open does not hold it up.
+enum { MESSAGE_MAX = 1024 * 1024, TICK_MS = 500, TICKS_PER_PING = 30 };
 
 struct message {
     _Atomic uint32_t references;
@@ -141,22 +142,26 @@ static void closed(struct wp_front *front)
 {
     struct wp_live_watcher *watcher = front->data;
     size_t slot;
-    wp_timer_stop(&watcher->ping);
+    wp_timer_stop(&watcher->tick);
     wp_list_unlink(&watcher->link);
     count_watcher(front->gateway->admin, front->worker, -1, &slot);
     subscribe(front->gateway->admin);
 }
 
-static void ping(void *arg)
+static void tick(void *arg)
 {
     struct wp_live_watcher *watcher = arg;
     bool pause = false;
-    bool draining = atomic_load(&watcher->front->gateway->draining);
-    if (draining)
+    if (watcher->front->aborted)
+        return;
+    if (atomic_load(&watcher->front->gateway->draining)) {
         wp_response_end(watcher->front->request);
-    else if (!watcher->front->aborted &&
-             wp_response_write(watcher->front->request, WP_VIEW(": ping\n\n"), &pause) == WP_OK)
-        wp_timer_start(&watcher->ping, PING_MS);
+        return;
+    }
+    watcher->ticks = (watcher->ticks + 1) % TICKS_PER_PING;
+    if (watcher->ticks != 0 ||
+        wp_response_write(watcher->front->request, WP_VIEW(": ping\n\n"), &pause) == WP_OK)
+        wp_timer_start(&watcher->tick, TICK_MS);
 }
 
 void wp_admin_live(struct wp_front *front)
@@ -177,7 +182,7 @@ void wp_admin_live(struct wp_front *front)
     }
     watcher->front = front;
     wp_list_init(&watcher->link);
-    wp_timer_init(&watcher->ping, front->worker->loop, ping, watcher);
+    wp_timer_init(&watcher->tick, front->worker->loop, tick, watcher);
     front->data = watcher;
     front->on_closed = closed;
     if (wp_headers_add(&headers, WP_VIEW("content-type"), WP_VIEW("text/event-stream")) != WP_OK ||
@@ -189,5 +194,5 @@ void wp_admin_live(struct wp_front *front)
     }
     wp_list_append(&front->gateway->admin->live[slot].watchers, &watcher->link);
     subscribe(front->gateway->admin);
-    wp_timer_start(&watcher->ping, PING_MS);
+    wp_timer_start(&watcher->tick, TICK_MS);
 }

@@ -12,8 +12,13 @@ enum { WP_ADMIN_MAGIC = 0x41444d4e, WP_LIVE_MAX = 64 };
 struct wp_live_watcher {
     struct wp_list link;
     struct wp_front *front;
-    struct wp_timer ping;
+    struct wp_timer tick;
+    uint32_t ticks; // since the last ping
 };
+
+// The filter of a log query; its texts are copied into `arena`. False: answered with what is wrong.
+bool wp_admin_read_filter(struct wp_front *front, struct wp_arena *arena,
+                          struct wp_log_filter *filter) WP_WARN_UNUSED;
 
 struct wp_admin {
     uint32_t magic;

@@ -191,6 +191,8 @@ void wp_exchange_fail_upstream(struct wp_exchange *x);
 void wp_exchange_record(struct wp_exchange *x);
 // The last plan, as the log shows it; in the arena.
 wp_view wp_exchange_decision(struct wp_exchange *x);
+// headers.c: the client's headers, redacted; in the arena.
+wp_view wp_exchange_headers_json(const struct wp_exchange *x);
 // x-litellm-* fields for the response; strings in the arena.
 enum wp_err wp_exchange_headers(struct wp_exchange *x, struct wp_headers *out) WP_WARN_UNUSED;
 double wp_exchange_spend(const struct wp_exchange *x, double *saved);

@@ -481,6 +481,13 @@ static void simple_body_end(void *state)
         front->route->serve(front);
 }
 
+static void simple_drain(void *state)
+{
+    struct wp_front *front = front_of(state);
+    if (front->on_drain != NULL)
+        front->on_drain(front);
+}
+
 static void simple_closed(void *state)
 {
     struct wp_front *front = front_of(state);
@@ -492,5 +499,6 @@ const struct wp_service wp_simple_service = {
     .begin = simple_begin,
     .body = simple_body,
     .body_end = simple_body_end,
+    .drain = simple_drain,
     .closed = simple_closed,
 };

@@ -79,6 +79,7 @@ struct wp_front {
     struct wp_buf body;
     // What a serve function that answers later holds on to: told when the front goes.
     void (*on_closed)(struct wp_front *front);
+    void (*on_drain)(struct wp_front *front); // may be NULL; after wp_response_write said to pause
     void *data;
 };
 

@@ -273,7 +273,6 @@ static void fill_attempt(struct wp_exchange *x, struct wp_record *record)
     record->model_id = attempt->deployment->id;
     record->provider = wp_view_of(wp_platform_name(attempt->deployment->platform));
     record->api_base = attempt->api_base;
-    record->decision_json = wp_exchange_decision(x);
     record->attempts_json = attempts_json(x);
     record->dropped_json = dropped_json(x);
     record->predicted_read_tokens = x->attempt.predicted_read;
@@ -310,6 +309,7 @@ static void fill_request(const struct wp_exchange *x, struct wp_record *record)
     record->requester_ip_address = wp_front_recorded_address(x->front);
     record->request_bytes = x->body_bytes;
     record->response_bytes = x->response_bytes;
+    record->headers_json = wp_exchange_headers_json(x);
     record->stream = x->request.stream;
     if (general->store_prompts)
         record->request_body = wp_buf_view(&x->body);
@@ -343,6 +343,9 @@ void wp_exchange_record(struct wp_exchange *x)
     record.kept_warm_saved = x->kept_warm_saved;
     fill_request(x, &record);
     fill_attempt(x, &record);
+    // Also where nobody could be asked: then it tells why each was skipped.
+    if (x->plan != NULL && x->plan->count > 0)
+        record.decision_json = wp_exchange_decision(x);
     fill_usage(x, &record);
     fill_times(x, wp_now_ns(), &record);
     record.status = x->err == WP_OK ? WP_VIEW("success") : WP_VIEW("failure");

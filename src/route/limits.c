@@ -68,6 +68,13 @@ static void refill(struct wp_fill *fill, uint64_t now_ns)
     fill->at_ns = now_ns > fill->at_ns ? now_ns : fill->at_ns;
 }
 
+uint64_t wp_limits_input_used(const struct wp_fill *fill, uint64_t now_ns)
+{
+    struct wp_fill now = *fill;
+    refill(&now, now_ns);
+    return (uint64_t)now.used;
+}
+
 static void add_input(struct wp_fill *fill, int64_t tokens, uint64_t now_ns)
 {
     refill(fill, now_ns);
@@ -91,18 +98,33 @@ static void check_input(struct wp_fill *fill, uint64_t limit, uint64_t need, uin
     narrow(out, (left - (double)need) / (double)limit);
 }
 
+static double left_of(const struct wp_reported *report, uint64_t now_ns)
+{
+    double limit = (double)report->limit;
+    double left =
+        (double)report->remaining + limit * (double)(now_ns - report->at_ns) / NS_PER_MINUTE;
+    return left > limit ? limit : left;
+}
+
+static bool is_current(const struct wp_reported *report, uint64_t now_ns)
+{
+    return report->limit != 0 && now_ns >= report->at_ns && now_ns - report->at_ns <= MINUTE_NS;
+}
+
+uint64_t wp_limits_left(const struct wp_reported *report, uint64_t now_ns, uint64_t *limit)
+{
+    double left = is_current(report, now_ns) ? left_of(report, now_ns) : 0;
+    *limit = is_current(report, now_ns) ? report->limit : 0;
+    return left > 0 ? (uint64_t)left : 0;
+}
+
 // Buckets refill continuously, so what was reported grows with time. Only a price, never a bar:
 // the report may be stale, and the provider refuses by itself.
 static void check_report(const struct wp_reported *report, uint64_t need, uint64_t now_ns,
                          struct wp_admission *out)
 {
-    if (report->limit == 0 || now_ns < report->at_ns || now_ns - report->at_ns > MINUTE_NS)
-        return;
-    double limit = (double)report->limit;
-    double left =
-        (double)report->remaining + limit * (double)(now_ns - report->at_ns) / NS_PER_MINUTE;
-    left = left > limit ? limit : left;
-    narrow(out, (left - (double)need) / limit);
+    if (is_current(report, now_ns))
+        narrow(out, (left_of(report, now_ns) - (double)need) / (double)report->limit);
 }
 
 static void check_parallel(const struct wp_deployment_state *state,

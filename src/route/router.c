@@ -445,6 +445,18 @@ static double hit_odds(const struct wp_domain *domain)
     return tries > 0 ? hits / tries : 1;
 }
 
+static void fill_reported(const struct wp_rate *rate, uint64_t now_ns,
+                          struct wp_deployment_status *out)
+{
+    if (rate == NULL)
+        return;
+    const struct wp_reported *tokens =
+        rate->reported_tokens.limit != 0 ? &rate->reported_tokens : &rate->reported_input;
+    out->reported_requests_left =
+        wp_limits_left(&rate->reported_requests, now_ns, &out->reported_requests_limit);
+    out->reported_tokens_left = wp_limits_left(tokens, now_ns, &out->reported_tokens_limit);
+}
+
 static void fill_status(struct wp_router *router, const struct wp_deployment_state *state,
                         uint64_t now_ns, struct wp_deployment_status *out)
 {
@@ -464,7 +476,9 @@ static void fill_status(struct wp_router *router, const struct wp_deployment_sta
     if (state->rate != NULL) {
         out->minute_requests = (uint64_t)wp_window_sum(&state->rate->requests, now_ns);
         out->minute_tokens = (uint64_t)wp_window_sum(&state->rate->tokens, now_ns);
+        out->minute_input = wp_limits_input_used(&state->rate->input, now_ns);
     }
+    fill_reported(state->reported != NULL ? state->reported : state->rate, now_ns, out);
     if (state->domain != NULL) {
         out->cache_entries = wp_model_entries(&router->model, state->domain);
         out->hit_odds = hit_odds(state->domain);

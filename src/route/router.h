@@ -204,7 +204,10 @@ struct wp_deployment_status {
     uint64_t cache_entries;                                              // live entries believed
     uint64_t predicted_read, actual_read, actual_write, actual_uncached; // token sums
     double latency_ms; // moving average to first byte
-    uint64_t minute_requests, minute_tokens;
+    uint64_t minute_requests, minute_tokens, minute_input;
+    // What the provider's headers said of its own limits; 0: nothing, or longer than a minute ago.
+    uint64_t reported_requests_limit, reported_tokens_limit;
+    uint64_t reported_requests_left, reported_tokens_left; // now, with what has refilled since
     double hit_odds;    // how often a believed entry was there, recent predictions; 1: none
     double token_scale; // measured per estimated token
     struct wp_hash128 cache_domain; // equal where the cache is shared; zero for wildcards

@@ -18,6 +18,8 @@ static const char *const migrations[] = {
 #include "store/schema/0002_rollups.h"
     ,
 #include "store/schema/0003_kept_warm.h"
+    ,
+#include "store/schema/0004_headers.h"
 };
 
 int store_schema_version(void)

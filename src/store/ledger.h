@@ -78,8 +78,22 @@ struct wp_log_filter {        // empty views and zeros: no restriction
 // ignored, of request, session, model, deployment, address, user agent or error.
 enum wp_err wp_ledger_query_logs(struct wp_ledger *ledger, const struct wp_log_filter *filter,
                                  struct wp_buf *out) WP_WARN_UNUSED;
+enum wp_export_format { WP_EXPORT_CSV, WP_EXPORT_JSONL };
+// Where an export has come to; zero at its start. Private but for `done`.
+struct wp_export_cursor {
+    int64_t start_ms, id;
+    bool begun;
+    bool done; // public: nothing is left
+};
+// Blocking: the next `rows` rows of the filter (page and sort ignored), newest first, as CSV (RFC
+// 4180, a header line first) or as one JSON row per line. Appends to `out` and moves the cursor.
+// WP_ERR_INTERNAL with a logged reason.
+enum wp_err wp_ledger_export(struct wp_ledger *ledger, const struct wp_log_filter *filter,
+                             enum wp_export_format format, uint32_t rows,
+                             struct wp_export_cursor *cursor, struct wp_buf *out) WP_WARN_UNUSED;
 // One row with everything (further "decision", "attempts", "dropped", "request_body",
-// "response_body", each null if there is none), or null. The newest, should an id occur twice.
+// "response_body", "headers", each null if there is none), or null. The newest, should an id occur
+// twice.
 enum wp_err wp_ledger_query_log(struct wp_ledger *ledger, wp_view request_id,
                                 struct wp_buf *out) WP_WARN_UNUSED;
 // {"totals":{requests,failures,spend,saved,prompt_tokens,…,cache_hit_ratio,ttft_p50_ms,ttft_p95_ms},

@@ -133,7 +133,7 @@ enum wp_err wp_ledger_query_logs(struct wp_ledger *ledger, const struct wp_log_f
 static void read_detail(sqlite3_stmt *statement, struct wp_record *record)
 {
     wp_view *const into[] = {&record->decision_json, &record->attempts_json, &record->dropped_json,
-                             &record->request_body, &record->response_body};
+                             &record->request_body,  &record->response_body, &record->headers_json};
     for (size_t i = 0; i < WP_COUNT_OF(into); i++)
         *into[i] = store_column_text(statement, (int)(store_column_count() + i));
 }
@@ -149,9 +149,10 @@ enum wp_err wp_ledger_query_log(struct wp_ledger *ledger, wp_view request_id, st
     struct store_query query = store_query_make();
     store_query_text(&query, "SELECT ");
     store_columns_append(&query.sql, "request.");
-    store_query_text(&query, ", decision_json, attempts_json, dropped_json, request_body,"
-                             " response_body FROM request LEFT JOIN request_detail USING (id)"
-                             " WHERE request_id = ");
+    store_query_text(&query,
+                     ", decision_json, attempts_json, dropped_json, request_body,"
+                     " response_body, headers_json FROM request LEFT JOIN request_detail USING (id)"
+                     " WHERE request_id = ");
     store_query_view(&query, request_id);
     store_query_text(&query, " ORDER BY request.id DESC LIMIT 1");
     sqlite3_stmt *statement = store_query_prepare(&query, reader->db, &rc);

@@ -57,7 +57,7 @@ static const char TOTALS[] =
     "cache_write_1h_tokens), 0), COALESCE(SUM(output_tokens), 0), MIN(start_ms), MAX(start_ms), "
     "COALESCE(SUM(call_type = 'keep_warm'), 0), "
     "COALESCE(SUM(CASE WHEN call_type = 'keep_warm' THEN spend END), 0), "
-    "COALESCE(SUM(kept_warm_saved), 0) "
+    "COALESCE(SUM(kept_warm_saved), 0), COALESCE(SUM(predicted_read_tokens), 0) "
     "FROM request";
 
 struct range {
@@ -87,6 +87,7 @@ static int write_totals(struct wp_ledger *ledger, struct store_reader *reader,
     wp_json_put_u64(w, "cache_read_input_tokens", read);
     wp_json_put_u64(w, "cache_creation_input_tokens", written);
     wp_json_put_decimal(w, "cache_hit_ratio", prompt > 0 ? (double)read / (double)prompt : 0, 6);
+    wp_json_put_u64(w, "predicted_cache_read_tokens", column_u64(s, 13));
     wp_json_put_u64(w, "keep_warm_renewals", column_u64(s, 10));
     wp_json_put_decimal(w, "keep_warm_spend", column_double(s, 11), 12);
     wp_json_put_decimal(w, "keep_warm_saved", column_double(s, 12), 12);

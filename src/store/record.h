@@ -25,6 +25,7 @@ struct wp_record {
     wp_view message_id;
     wp_view decision_json; // the plan: candidates, reasons, predictions
     wp_view attempts_json; // one element per attempt: model_id, status, error, timings
+    wp_view headers_json;  // the client's request headers, secrets and unknown values left out
     wp_view dropped_json;  // betas and fields that were dropped
     wp_view request_body, response_body; // only with store_prompts_in_spend_logs
     wp_view service_tier, speed;

@@ -69,7 +69,7 @@ static const struct column columns[] = {
 static const size_t details[] = {
     offsetof(struct wp_record, decision_json), offsetof(struct wp_record, attempts_json),
     offsetof(struct wp_record, dropped_json),  offsetof(struct wp_record, request_body),
-    offsetof(struct wp_record, response_body),
+    offsetof(struct wp_record, response_body), offsetof(struct wp_record, headers_json),
 };
 
 static const void *member(const struct wp_record *record, size_t offset)
@@ -338,4 +338,5 @@ void store_detail_write(struct wp_json_writer *w, const struct wp_record *record
     put_value(w, "dropped", record->dropped_json);
     put_value(w, "request_body", record->request_body);
     put_value(w, "response_body", record->response_body);
+    put_value(w, "headers", record->headers_json);
 }

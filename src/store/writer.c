@@ -66,7 +66,8 @@ enum wp_err store_writer_open(struct store_writer *writer, const char *path, cha
         return err;
     int rc = prepare_insert(writer->db, &writer->insert);
     if (rc == SQLITE_OK)
-        rc = prepare(writer->db, "INSERT OR REPLACE INTO request_detail VALUES (?, ?, ?, ?, ?, ?)",
+        rc = prepare(writer->db,
+                     "INSERT OR REPLACE INTO request_detail VALUES (?, ?, ?, ?, ?, ?, ?)",
                      &writer->insert_detail);
     if (rc == SQLITE_OK)
         rc = prepare(writer->db, hourly_sql, &writer->hourly);
@@ -123,6 +124,7 @@ static int insert_detail(struct store_writer *writer, const struct wp_record *re
     for (int i = 0; i < 2; i++)
         sqlite3_bind_blob64(s, 5 + i, bodies[i].len == 0 ? "" : bodies[i].ptr, bodies[i].len,
                             SQLITE_STATIC);
+    store_bind_text(s, 7, record->headers_json);
     return run(s);
 }
 
