@@ -21,7 +21,7 @@ static void print_help(FILE *to)
     for (size_t i = 0; i < WP_COUNT_OF(COMMANDS); i++)
         fprintf(to, "  %-12s %s\n", COMMANDS[i]->name, COMMANDS[i]->summary);
     fputs("  version      the version of this program\n\n"
-          "warmpath COMMAND --help tells more.\n",
+          "warmpath help COMMAND tells more.\n",
           to);
 }
 
@@ -42,6 +42,14 @@ static int unknown_command(const char *name)
     return 2;
 }
 
+static int run_command(int argc, char **argv)
+{
+    for (size_t i = 0; i < WP_COUNT_OF(COMMANDS); i++)
+        if (strcmp(argv[0], COMMANDS[i]->name) == 0)
+            return COMMANDS[i]->run(argc, argv);
+    return unknown_command(argv[0]);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -49,7 +57,7 @@ int main(int argc, char **argv)
         return 2;
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-        strcmp(argv[1], "help") == 0) {
+        (strcmp(argv[1], "help") == 0 && argc == 2)) {
         print_help(stdout);
         return 0;
     }
@@ -57,8 +65,10 @@ int main(int argc, char **argv)
         puts("warmpath " WP_VERSION);
         return 0;
     }
-    for (size_t i = 0; i < WP_COUNT_OF(COMMANDS); i++)
-        if (strcmp(argv[1], COMMANDS[i]->name) == 0)
-            return COMMANDS[i]->run(argc - 1, argv + 1);
-    return unknown_command(argv[1]);
+    if (strcmp(argv[1], "help") == 0) {
+        char flag[] = "--help";
+        char *asked[] = {argv[2], flag, NULL};
+        return run_command(2, asked);
+    }
+    return run_command(argc - 1, argv + 1);
 }

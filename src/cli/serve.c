@@ -62,9 +62,9 @@ static void ready(void *arg, uint16_t port)
     const struct wp_snapshot *snapshot = arg;
     const char *scheme = snapshot->general.tls_certificate_file.len > 0 ? "https" : "http";
     wp_log(WP_LOG_INFO, "serve",
-           "listening on %s://%s:%u with %zu deployments, console at "
-           "%s://%s:%u/ui/",
-           scheme, args.host, port, snapshot->deployment_count, scheme, args.host, port);
+           "listening on %s://%s:%u with %zu deployment%s, console at %s://%s:%u/ui/", scheme,
+           args.host, port, snapshot->deployment_count, snapshot->deployment_count == 1 ? "" : "s",
+           scheme, args.host, port);
 }
 
 static int run(int argc, char **argv)

@@ -2,6 +2,7 @@
 // groups. All problems are collected before anything is refused.
 #include "config/load.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -110,9 +111,10 @@ static void add_file(struct loader *l, wp_view path, const struct wp_place *plac
 {
     struct wp_buf text = wp_buf_make(WP_YAML_TEXT_MAX);
     const char *name = wp_arena_cstring(l->arena, path);
+    errno = 0;
     if (name == NULL || !read_file(l, name, &text))
-        wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, place, NULL, "%.*s cannot be read",
-                           WP_VIEW_ARG(path));
+        wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, place, NULL, "%.*s cannot be read: %s",
+                           WP_VIEW_ARG(path), strerror(errno != 0 ? errno : EFBIG));
     else
         add_text(l, wp_buf_view(&text), keep(l, path), depth);
     wp_buf_free(&text);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "gateway/warm.h"
+#include "net/listener.h"
 
 enum { WORKER_MAGIC = 0x574f524b, HOUSEKEEPING_MS = 1000, TIDY_MS = 5000 };
 
@@ -123,6 +124,8 @@ enum wp_err wp_crew_start(const struct wp_crew_config *config, struct wp_crew **
     crew->threads = wp_alloc_or_die(config->workers * sizeof(*crew->threads));
     uint16_t port = config->port;
     enum wp_err err = WP_OK;
+    if (port != 0 && !wp_listener_is_free(config->host, port, error, error_size))
+        err = WP_ERR_INVALID;
     for (uint32_t i = 0; i < config->workers && err == WP_OK; i++) {
         struct wp_worker *worker = &crew->workers[i];
         *worker = (struct wp_worker){.magic = WORKER_MAGIC,

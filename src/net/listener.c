@@ -83,12 +83,12 @@ static void on_ready(void *arg, bool readable, bool writable)
     }
 }
 
-static int open_socket(wp_view host, uint16_t port, char *error, size_t error_size)
+static int open_socket(wp_view host, uint16_t port, bool shared, char *error, size_t error_size)
 {
     char name[256], service[8];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
                     *found = NULL;
-    int one = 1;
+    int one = 1, share = shared ? 1 : 0;
     snprintf(name, sizeof(name), "%.*s", WP_VIEW_ARG(host));
     snprintf(service, sizeof(service), "%u", port);
     int result = getaddrinfo(name, service, &hints, &found);
@@ -99,16 +99,26 @@ static int open_socket(wp_view host, uint16_t port, char *error, size_t error_si
     int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd >= 0) {
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &share, sizeof(share));
     }
     if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
-        snprintf(error, error_size, "%s", strerror(errno));
+        snprintf(error, error_size, "%s%s", strerror(errno),
+                 errno == EADDRINUSE ? " (another program listens there; choose another port)"
+                                     : "");
         if (fd >= 0)
             close(fd);
         fd = -1;
     }
     freeaddrinfo(found);
     return fd;
+}
+
+bool wp_listener_is_free(wp_view host, uint16_t port, char *error, size_t error_size)
+{
+    int fd = open_socket(host, port, false, error, error_size);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
 }
 
 static uint16_t bound_port(int fd)
@@ -125,7 +135,7 @@ enum wp_err wp_listener_start(struct wp_loop *loop, wp_view host, uint16_t port,
                               void (*on_accept)(void *arg, int fd, const struct wp_peer *peer),
                               void *arg, struct wp_listener **out, char *error, size_t error_size)
 {
-    int fd = open_socket(host, port, error, error_size);
+    int fd = open_socket(host, port, true, error, error_size);
     struct wp_listener *listener = fd < 0 ? NULL : wp_alloc(sizeof(*listener));
     if (listener == NULL) {
         if (fd >= 0)

@@ -16,6 +16,9 @@ enum wp_err wp_listener_start(struct wp_loop *loop, wp_view host, uint16_t port,
                               void (*on_accept)(void *arg, int fd, const struct wp_peer *peer),
                               void *arg, struct wp_listener **out, char *error,
                               size_t error_size) WP_WARN_UNUSED;
+// False, with a sentence, if the address cannot be listened on by one process alone. SO_REUSEPORT
+// would let a second program of the same user take a share of the connections unnoticed.
+bool wp_listener_is_free(wp_view host, uint16_t port, char *error, size_t error_size);
 uint16_t wp_listener_port(const struct wp_listener *listener);
 void wp_listener_pause(struct wp_listener *listener, bool paused);
 void wp_listener_close(struct wp_listener *listener); // NULL allowed
