@@ -4,15 +4,15 @@ import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { startPair, model, masterKey, root } from "./support/processes.mjs";
+import { startPair, twoAccounts, until, model, masterKey, root } from "./support/processes.mjs";
 
 const { chromium } = createRequire(join(root, "ui/package.json"))("playwright-core");
 const executablePath = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/google-chrome"].find((name) => name && existsSync(name));
 
 const system = [{ type: "text", text: "Words that are worth a cache entry. ".repeat(400), cache_control: { type: "ephemeral" } }];
-const ask = async (gateway, question, extra = {}) => {
+const ask = async (gateway, question, extra = {}, headers = {}) => {
   const body = { model, max_tokens: 50, stream: true, system, messages: [{ role: "user", content: question }], ...extra };
-  return (await gateway.post("/v1/messages", body, { "x-claude-code-session-id": "console-session" })).text();
+  return (await gateway.post("/v1/messages", body, { "x-claude-code-session-id": "console-session", ...headers })).text();
 };
 
 async function openPage(t) {
@@ -89,6 +89,65 @@ test("a changed system prompt is named in the drawer", async (t) => {
   await signIn(page, gateway);
   await page.locator(`[data-id="${rows[1].request_id}"]`).click();
   assert.match(await page.locator("[data-divergence]").innerText(), /block 1, in the system prompt/);
+});
+
+test("an export holds every row of its filter once, in both forms", async (t) => {
+  const { gateway } = await startPair(t);
+  for (let i = 0; i < 1203; i += 50) await Promise.all(Array.from({ length: Math.min(50, 1203 - i) }, () => ask(gateway, "x", { messages: [] })));
+  await ask(gateway, "a question", {}, { "user-agent": '=HYPERLINK("x"), "quoted"' });
+  await until("all rows", async () => (await gateway.get("/ui/api/summary")).totals.requests === 1204);
+  const take = async (query) => (await fetch(`${gateway.url}/ui/api/export?${query}`, { headers: gateway.headers })).text();
+  const failed = (await take("format=jsonl&status_filter=failure")).trimEnd().split("\n").map((line) => JSON.parse(line));
+  assert.equal(failed.length, 1203);
+  assert.equal(new Set(failed.map((row) => row.request_id)).size, 1203);
+  assert.ok(failed.every((row, i) => i === 0 || row.startTime <= failed[i - 1].startTime), "newest first");
+  const csv = (await take("format=csv")).split("\r\n");
+  assert.equal(csv.length, 1 + 1204 + 1);
+  const answered = csv.find((line) => line.includes(",success,"));
+  assert.ok(answered.includes(`"'=HYPERLINK(""x""), ""quoted"""`), answered);
+  assert.equal((await fetch(`${gateway.url}/ui/api/export?format=xml`, { headers: gateway.headers })).status, 400);
+});
+
+test("the drawer's facts: headers without their secrets, and why nobody could answer", async (t) => {
+  const { gateway, upstream } = await startPair(t);
+  await upstream.fault({ account: "*", kind: "status", status: 429, count: 50 });
+  await ask(gateway, "a question", {}, { cookie: "s=secret", "x-strange": "secret", "x-stainless-lang": "js" });
+  const [row] = await gateway.rows(1);
+  const detail = await gateway.get(`/spend/logs/ui/${row.request_id}`);
+  assert.equal(detail.headers["x-stainless-lang"], "js");
+  assert.equal(detail.headers.cookie, "(hidden, 8 bytes)");
+  assert.ok(!/secret|sk-e2e/.test(JSON.stringify(detail.headers)), JSON.stringify(detail.headers));
+  await ask(gateway, "another");
+  const second = (await gateway.rows(2)).find((entry) => entry.request_id !== row.request_id);
+  const { decision } = await gateway.get(`/spend/logs/ui/${second.request_id}`);
+  assert.equal(second.model_id, "", "nobody was asked");
+  assert.deepEqual(decision.candidates.map((entry) => entry.reason), ["cooling", "cooling"]);
+  const { page, problems } = await openPage(t);
+  await signIn(page, gateway);
+  await page.locator(`[data-id="${second.request_id}"]`).click();
+  await page.getByText("Who could have answered").waitFor();
+  assert.deepEqual(problems, []);
+});
+
+test("limits are shown with what is used of them; an unknown call is no page", async (t) => {
+  const limited = twoAccounts(`\ngeneral_settings:\n  master_key: ${masterKey}\n`).replaceAll("aws_region_name: us-west-2", "aws_region_name: us-west-2\n      rpm: 7");
+  const { gateway } = await startPair(t, { config: () => limited });
+  await ask(gateway, "a question");
+  const { data } = await gateway.get("/ui/api/deployments");
+  const limits = data.flatMap((entry) => entry.limits);
+  assert.deepEqual(limits.map(({ kind, source, limit }) => [kind, source, limit]), [["requests", "configured", 7], ["requests", "configured", 7]]);
+  assert.equal(limits.reduce((sum, entry) => sum + entry.used, 0), 1);
+  assert.equal((await fetch(`${gateway.url}/ui/api/nothing`, { headers: gateway.headers })).status, 404);
+});
+
+test("a console that watches does not hold up the end of the gateway", async (t) => {
+  const { gateway } = await startPair(t);
+  const live = await fetch(`${gateway.url}/ui/api/live`, { headers: gateway.headers });
+  const begun = Date.now();
+  const ended = await gateway.stop();
+  assert.equal(ended.code, 0);
+  assert.ok(Date.now() - begun < 8000, `${Date.now() - begun} ms`);
+  await live.text();
 });
 
 test("the page's policy: own files only, no inline script, no frame", async (t) => {

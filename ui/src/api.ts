@@ -25,6 +25,7 @@ export interface Row {
   kept_warm_saved?: number // USD of it that renewals made possible
   status: string // success | failure
   session_id: string
+  agent_id?: string
   user_agent: string
   requester_ip_address: string
   request_duration_ms: number
@@ -103,6 +104,7 @@ export interface RowDetail extends Row {
   decision?: Decision | null
   attempts?: Attempt[] | null
   dropped?: string[] | null
+  headers?: Record<string, string> | null
   request_body?: unknown
   response_body?: unknown
 }
@@ -134,6 +136,7 @@ export interface Totals {
   cache_read_input_tokens: number
   cache_creation_input_tokens: number
   cache_hit_ratio: number
+  predicted_cache_read_tokens?: number
   keep_warm_renewals?: number
   keep_warm_spend?: number
   keep_warm_saved?: number
@@ -153,6 +156,14 @@ export interface Summary {
   bucket_ms?: number // width of a bucket
   since_ms?: number // the histogram begins here instead of where the filter does
   facets: Partial<Record<FacetName, FacetValue[]>>
+}
+
+/** Of the last minute; what the configuration sets, or what the provider last said of its own. */
+export interface Limit {
+  kind: string
+  source: 'configured' | 'provider'
+  limit: number
+  used: number
 }
 
 export interface Deployment {
@@ -178,6 +189,7 @@ export interface Deployment {
   hit_odds?: number // how often a believed entry was there
   cache_domain?: string // equal where deployments share a cache
   cache_anomalies?: string[]
+  limits?: Limit[]
   credentials: string
 }
 

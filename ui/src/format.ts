@@ -6,6 +6,11 @@ export function count(value: number | null | undefined): string {
   return value == null || !Number.isFinite(value) ? '–' : integer.format(Math.round(value))
 }
 
+// "1 block", "2 blocks"
+export function plural(value: number | null | undefined, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`
+}
+
 // 999, 12.3K, 4.56M: three significant digits.
 export function compact(value: number | null | undefined): string {
   if (value == null || !Number.isFinite(value)) return '–'

@@ -160,6 +160,38 @@ test('a saved view brings its filter back, also after a reload', async (t) => {
   assert.deepEqual(page.problems, [])
 })
 
+test('the drawer sets a request against the previous one of its session', async (t) => {
+  const { mock, page } = await open(t)
+  await rowsOf(page).first().waitFor()
+  const usable = (row) => row.status === 'success' && row.call_type === 'anthropic_messages'
+  const earlier = (row, at) => mock.state.rows.slice(at + 1).some((other) => usable(other) && other.session_id === row.session_id && other.model_group === row.model_group)
+  const row = mock.state.rows.find((entry, at) => usable(entry) && entry.cache_read_input_tokens > 0 && earlier(entry, at))
+  await page.goto(`${mock.url}/ui/?open=${row.request_id}`)
+  const block = page.getByRole('region', { name: 'Since the session’s previous request' })
+  await block.getByText(/that it left in the cache/).waitFor()
+  await block.getByRole('button', { name: /before/ }).click()
+  await page.waitForFunction((id) => !location.search.includes(id), row.request_id)
+  await page.getByText('(hidden, 17 bytes)').waitFor()
+  assert.deepEqual(page.problems, [])
+})
+
+test('the rows of the filter can be taken away as a file', async (t) => {
+  const { mock, page } = await open(t, { path: '/ui/?status_filter=failure' })
+  await rowsOf(page).first().waitFor()
+  await page.click('#export-button')
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: /JSON lines/ }).click()])
+  const lines = readFileSync(await download.path(), 'utf8').split('\n').map((line) => JSON.parse(line))
+  assert.equal(download.suggestedFilename(), 'warmpath-requests.jsonl')
+  const day = mock.state.rows.filter((row) => row.status === 'failure' && Date.parse(row.startTime) > Date.now() - 86_400_000)
+  assert.ok(Math.abs(lines.length - day.length) <= 1 && lines.every((row) => row.status === 'failure'))
+})
+
+test('the models page shows how much of each limit is used', async (t) => {
+  const { page } = await open(t, { path: '/ui/models' })
+  await page.locator('.limit').first().waitFor()
+  assert.match(await page.locator('.limit').nth(1).innerText(), /tokens 390K \/ 400K/)
+})
+
 test('a session that lapses says so, and goes on where it was', async (t) => {
   const { page } = await open(t, { path: '/ui/?status_filter=failure' })
   await rowsOf(page).first().waitFor()

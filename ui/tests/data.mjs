@@ -232,6 +232,7 @@ export function detailOf(row) {
   })
   return {
     ...row,
+    headers: { 'user-agent': row.user_agent, 'anthropic-version': '2023-06-01', 'x-api-key': '(hidden, 17 bytes)' },
     decision: row.call_type === 'keep_warm' ? { group: row.model_group, candidates: [], keep_warm: { idle_s: 280, return_odds: 0.31, expected_price: 0.03, expected_gain: 0.08, tokens: 100_000, ttl_s: 300 } } : {
       group: row.model_group,
       blocks: 58,

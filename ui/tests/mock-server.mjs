@@ -102,7 +102,7 @@ function deployments(rows) {
     const mine = rows.filter((row) => row.model_id === entry.model_id)
     const read = sum(mine, 'cache_read_input_tokens')
     const write = sum(mine, 'cache_creation_input_tokens')
-    return { ...entry, requests: mine.length, failures: mine.filter((row) => row.status !== 'success').length, predicted_read: sum(mine, 'predicted_cache_read_tokens'), actual_read: read, actual_write: write, actual_uncached: sum(mine, 'prompt_tokens') - read - write }
+    return { ...entry, limits: [{ kind: 'requests', source: 'configured', limit: 60, used: mine.length % 60 }, { kind: 'tokens', source: 'provider', limit: 400_000, used: 390_000 }], hit_odds: 0.97, requests: mine.length, failures: mine.filter((row) => row.status !== 'success').length, predicted_read: sum(mine, 'predicted_cache_read_tokens'), actual_read: read, actual_write: write, actual_uncached: sum(mine, 'prompt_tokens') - read - write }
   })
 }
 
@@ -172,6 +172,10 @@ export async function startMock({ port = 0, rows = 2000, now = Date.now(), ident
     if (path === '/spend/logs/ui') return send(response, 200, list(state.rows, url.searchParams))
     if (path.startsWith('/spend/logs/ui/')) return log(response, decodeURIComponent(path.slice('/spend/logs/ui/'.length)))
     if (path === '/ui/api/summary') return send(response, 200, summary(state.rows, url.searchParams))
+    if (path === '/ui/api/export') {
+      const lines = filtered(state.rows, url.searchParams).map((row) => (url.searchParams.get('format') === 'csv' ? row.request_id : JSON.stringify(row)))
+      return response.writeHead(200, { 'content-type': 'text/plain', 'content-disposition': 'attachment' }).end(lines.join('\n'))
+    }
     if (path === '/ui/api/live') return live(request, response)
     if (path === '/ui/api/deployments') return send(response, 200, { data: deployments(state.rows) })
     if (path === '/model/info') {

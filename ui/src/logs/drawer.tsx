@@ -8,6 +8,7 @@ import { CopyButton } from '../parts/copy'
 import { Icon } from '../parts/icons'
 import { JsonView } from '../parts/json'
 import { errorName, failed, modelOf } from '../usage'
+import { Compare } from './compare'
 import { Cost } from './cost'
 import { copyActive } from './curl'
 import { open, openId, rowOf, rows, setField } from './state'
@@ -149,6 +150,7 @@ function Bodies({ detail }: { detail: RowDetail }) {
   const stored = present(detail.request_body) || present(detail.response_body)
   return (
     <>
+      {present(detail.headers) && <JsonView title="Request headers" value={detail.headers} />}
       {present(detail.metadata) && <JsonView title="Metadata" value={detail.metadata} />}
       {present(detail.request_body) && <JsonView title="Request body" value={detail.request_body} />}
       {present(detail.response_body) && <JsonView title="Response body" value={detail.response_body} />}
@@ -180,13 +182,18 @@ function Content({ row, loaded }: { row: Row; loaded: Loaded }) {
         {row.call_type !== 'count_tokens' && !failed(row) && <Prediction row={row} />}
       </Block>
       {error && <p class="alert">{error}</p>}
+      {detail && !failed(row) && row.session_id !== '' && row.call_type !== 'count_tokens' && row.call_type !== 'keep_warm' && (
+        <Block title="Since the session’s previous request">
+          <Compare row={detail} />
+        </Block>
+      )}
       {detail?.attempts && (
         <Block title="Attempts">
           <Waterfall row={row} attempts={detail.attempts} />
         </Block>
       )}
       {detail?.decision && (
-        <Block title="Why this deployment">
+        <Block title={failed(row) ? 'Who could have answered' : 'Why this deployment'}>
           <Why row={detail} decision={detail.decision} />
         </Block>
       )}

@@ -29,6 +29,11 @@ function CacheBar({ totals }: { totals: Totals }) {
   )
 }
 
+function predictedNote(totals: Totals): string {
+  const predicted = totals.predicted_cache_read_tokens ?? 0
+  return predicted > 0 ? `\n${percent(totals.cache_read_input_tokens / predicted, 0)} of the ${count(predicted)} predicted` : ''
+}
+
 export function Strip() {
   const totals = summary.value?.totals
   if (!totals) return <dl class="strip" aria-busy="true" />
@@ -48,7 +53,7 @@ export function Strip() {
         warm
         value={totals.prompt_tokens > 0 ? percent(totals.cache_hit_ratio) : '–'}
         note={<CacheBar totals={totals} />}
-        title={`Of all tokens in:\n${count(totals.cache_read_input_tokens)} read from cache\n${count(totals.cache_creation_input_tokens)} written to it\n${count(totals.input_tokens)} uncached`}
+        title={`Of all tokens in:\n${count(totals.cache_read_input_tokens)} read from cache\n${count(totals.cache_creation_input_tokens)} written to it\n${count(totals.input_tokens)} uncached${predictedNote(totals)}`}
       />
       <Figure
         label="Saved"

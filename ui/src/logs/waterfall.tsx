@@ -2,6 +2,7 @@
 import type { Attempt, Row } from '../api'
 import { duration } from '../format'
 import { ModelId } from '../parts/chip'
+import { errorWords } from '../usage'
 
 interface Phase {
   kind: 'wait' | 'connect' | 'ttfb' | 'stream'
@@ -48,7 +49,7 @@ export function Waterfall({ row, attempts }: { row: Row; attempts: Attempt[] }) 
               <ModelId id={attempt.model_id} copy={false} label />
               <span class="badge" data-kind={attempt.error ? 'bad' : 'good'}>
                 <i class="dot" aria-hidden="true" />
-                {attempt.status > 0 ? attempt.status : attempt.error ? '' : 'ok'} {attempt.error}
+                {attempt.status > 0 ? attempt.status : attempt.error ? '' : 'ok'} {attempt.error ? errorWords(attempt.error) : ''}
               </span>
               <span class="waterfall-time">{duration((attempt.ended_ms ?? end) - (attempt.started_ms ?? 0))}</span>
             </div>

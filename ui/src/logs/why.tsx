@@ -1,6 +1,6 @@
 // Why this deployment: the candidates in the router's order, and what each would have cost.
-import type { Candidate, Decision, Divergence, KeepWarm, RowDetail } from '../api'
-import { count, duration, money } from '../format'
+import type { Candidate, Decision, KeepWarm, RowDetail } from '../api'
+import { count, duration, money, plural } from '../format'
 import { ModelId } from '../parts/chip'
 
 const REASONS: Record<string, string> = {
@@ -26,25 +26,6 @@ export function reasonText(reason: string): string {
 // Nothing is said where all is as it should be.
 function share(value: number | undefined, text: (percent: number) => string) {
   return value === undefined || value > 0.995 ? '' : text(Math.round(value * 100))
-}
-
-const TIERS: Record<string, string> = { tools: 'tools', system: 'the system prompt', messages: 'the conversation' }
-
-function sharedText({ shared_blocks: blocks, shared_tokens: tokens }: Divergence): string {
-  if (blocks === 0) return 'Nothing before it is the same'
-  const what = blocks === 1 ? 'The block before it' : `The ${count(blocks)} blocks before it`
-  return `${what} (about ${count(tokens)} tokens) ${blocks === 1 ? 'is' : 'are'} the same`
-}
-
-// What made a prefix miss that this session had sent before.
-function Changed({ divergence }: { divergence: Divergence }) {
-  return (
-    <p class="note" data-divergence>
-      The prefix changed since the session's previous request: block {count(divergence.index + 1)}, in{' '}
-      {TIERS[divergence.tier] ?? divergence.tier} ({divergence.kind.replace('_', ' ')}). {sharedText(divergence)}; the
-      previous request had {count(divergence.previous_blocks)}.
-    </p>
-  )
 }
 
 // Weighted with the odds that what is believed to be cached is there.
@@ -102,11 +83,10 @@ export function Why({ row, decision }: { row: RowDetail; decision: Decision }) {
           Waited {duration(decision.waited_ms ?? 0)} for another request that was writing the same prefix, to read it instead.
         </p>
       )}
-      {decision.divergence && <Changed divergence={decision.divergence} />}
       {decision.blocks !== undefined && (
         <p class="muted note">
-          The prompt: {count(decision.blocks)} blocks, {count(decision.breakpoints)} cache{' '}
-          {decision.breakpoints === 1 ? 'breakpoint' : 'breakpoints'}, about {count(decision.estimated_tokens)} tokens.
+          The prompt: {plural(decision.blocks, 'block')}, {plural(decision.breakpoints, 'cache breakpoint')}, about{' '}
+          {plural(decision.estimated_tokens, 'token')}.
         </p>
       )}
     </>

@@ -4,6 +4,7 @@ import { narrow } from '../parts/media'
 import { count } from '../format'
 import { OpenDrawer } from '../logs/drawer'
 import { Empty } from '../logs/empty'
+import { Export } from '../logs/export'
 import { Facets } from '../logs/facets'
 import { Histogram } from '../logs/histogram'
 import { onKey } from '../logs/keys'
@@ -46,6 +47,7 @@ function Main() {
         <LiveToggle />
         <Refresh />
         <Views />
+        <Export />
         <ColumnChooser />
       </div>
       <Chosen />

@@ -1,6 +1,6 @@
 // Models and upstreams: every deployment, its health, and how well its cache is known.
 import { useEffect, useState } from 'preact/hooks'
-import { ApiError, type Deployment } from '../api'
+import { ApiError, type Deployment, type Limit } from '../api'
 import { compact, count, duration, percent, shortModel } from '../format'
 import { ModelId } from '../parts/chip'
 import { follow, hrefOf } from '../router'
@@ -104,7 +104,32 @@ function Anomalies({ names }: { names: string[] }) {
   )
 }
 
-function Line({ entry }: { entry: Deployment }) {
+// How much of each limit the last minute has used. None set and none told: nothing to show.
+function Limits({ list }: { list: Limit[] }) {
+  if (list.length === 0)
+    return (
+      <span class="faint" title="None is configured (rpm, tpm, max_parallel_requests), and the provider told none within the last minute">
+        none known
+      </span>
+    )
+  return (
+    <span class="limits">
+      {list.map(({ kind, source, limit, used }) => (
+        <span key={kind + source} class="limit" title={`${count(used)} of ${count(limit)} ${kind}${kind === 'in flight' ? '' : ' per minute'}, ${source === 'provider' ? 'as the provider reports it' : 'as configured'}`}>
+          <span>
+            {kind} {compact(used)}
+            <span class="faint"> / {compact(limit)}</span>
+          </span>
+          <span class="tokenbar thin" aria-hidden="true">
+            <i data-kind={used > 0.9 * limit ? 'full' : 'write5m'} style={{ flexBasis: `${Math.min(100, (100 * used) / limit)}%` }} />
+          </span>
+        </span>
+      ))}
+    </span>
+  )
+}
+
+function Line({ entry, shared }: { entry: Deployment; shared: boolean }) {
   const failures = entry.requests > 0 ? entry.failures / entry.requests : 0
   return (
     <tr>
@@ -117,13 +142,10 @@ function Line({ entry }: { entry: Deployment }) {
       <td data-label="Upstream">
         <span class="stack">
           <b>{entry.aws_profile_name || entry.credentials || entry.provider}</b>
-          <span class="muted" title={entry.api_base || entry.credentials}>
-            {[entry.provider, entry.region].filter(Boolean).join(' · ')}
+          <span class="muted ellipsis" title={[entry.model, entry.api_base, entry.credentials].filter(Boolean).join('\n')}>
+            {[entry.provider, entry.region, shortModel(entry.model)].filter(Boolean).join(' · ')}
           </span>
         </span>
-      </td>
-      <td data-label="Sent as" title={entry.model}>
-        {shortModel(entry.model)}
       </td>
       <td data-label="In flight" class="number">
         {count(entry.in_flight)}
@@ -146,8 +168,20 @@ function Line({ entry }: { entry: Deployment }) {
         <Accuracy entry={entry} />
         <Anomalies names={entry.cache_anomalies ?? []} />
       </td>
+      <td data-label="Hit odds" class="number">
+        {entry.hit_odds === undefined || entry.actual_read + entry.predicted_read === 0 ? <span class="faint">–</span> : percent(entry.hit_odds, 0)}
+      </td>
       <td data-label="Entries" class="number">
         {count(entry.cache_entries)}
+        {shared && (
+          <span class="faint" title="Another deployment here uses the same cache">
+            {' '}
+            shared
+          </span>
+        )}
+      </td>
+      <td data-label="Limits" class="number">
+        <Limits list={entry.limits ?? []} />
       </td>
     </tr>
   )
@@ -157,15 +191,20 @@ const HEADS: [string, string?, boolean?][] = [
   ['Health'],
   ['Model ID'],
   ['Upstream'],
-  ['Sent as'],
   ['In flight', '', true],
   ['Requests', 'Since the gateway started', true],
   ['Failed', '', true],
   ['First byte', 'Moving average', true],
   ['Cache hit', 'Share of all tokens in that were read from cache', true],
   ['Predicted / read', 'Cache reads as predicted, and as billed', true],
+  ['Hit odds', 'How often an entry that was believed to be alive was there', true],
   ['Entries', 'Cache entries believed to be alive', true],
+  ['Limits', 'Used of each limit within the last minute', true],
 ]
+
+function sharesCache(entry: Deployment, list: Deployment[]): boolean {
+  return !!entry.cache_domain && list.some((other) => other !== entry && other.cache_domain === entry.cache_domain)
+}
 
 function Group({ name, list }: { name: string; list: Deployment[] }) {
   const well = list.filter((entry) => entry.healthy).length
@@ -196,7 +235,7 @@ function Group({ name, list }: { name: string; list: Deployment[] }) {
           </thead>
           <tbody>
             {list.map((entry) => (
-              <Line key={entry.model_id} entry={entry} />
+              <Line key={entry.model_id} entry={entry} shared={sharesCache(entry, list)} />
             ))}
           </tbody>
         </table>
