@@ -256,6 +256,10 @@ static void lookup_model(const struct wp_gateway *gateway,
 {
     wp_model_lookup(gateway->models, wp_view_of(wp_platform_name(deployment->platform)),
                     model_name_for_facts(deployment, upstream_model), out);
+    wp_view location = deployment->vertex.location;
+    if (deployment->platform == WP_PLATFORM_VERTEX && location.len > 0 &&
+        !wp_view_is(location, "global"))
+        wp_model_regional(out);
     override_prices(&deployment->price, &out->price);
     if (deployment->max_input_tokens > 0)
         out->max_input_tokens = deployment->max_input_tokens;

@@ -8,7 +8,6 @@ enum { FAMILIES_MAX = 256 };
 
 struct family {
     struct wp_model_info info;
-    double regional_factor;      // of "us." … profiles on Bedrock and regional endpoints
     uint32_t bedrock_min_tokens; // 0: as everywhere
 };
 
@@ -27,6 +26,22 @@ static double number(const struct wp_json_val *object, const char *key, double f
     return val == NULL || value < 0 ? fallback : value * scale;
 }
 
+// What the file's "defaults" say where a row does not.
+static double common(const struct wp_json_val *root, const struct wp_json_val *price,
+                     const char *key, double fallback)
+{
+    return number(price, key, number(wp_json_get(root, "defaults"), key, fallback, 1), 1);
+}
+
+static void read_factors(const struct wp_json_val *root, const struct wp_json_val *price,
+                         struct wp_price *out)
+{
+    out->web_search_request = common(root, price, "web_search_request", 0.01);
+    out->web_fetch_request = common(root, price, "web_fetch_request", 0);
+    out->fast_factor = common(root, price, "fast_factor", 6);
+    out->us_only_factor = common(root, price, "us_only_factor", 1.1);
+}
+
 static void read_price(const struct wp_json_val *price, struct wp_price *out)
 {
     const double mtok = 1e-6;
@@ -36,7 +51,6 @@ static void read_price(const struct wp_json_val *price, struct wp_price *out)
     out->cache_read = number(price, "cache_read", out->input * 0.1, mtok);
     out->cache_write_5m = number(price, "cache_write_5m", out->input * 1.25, mtok);
     out->cache_write_1h = number(price, "cache_write_1h", out->input * 2, mtok);
-    out->web_search_request = number(price, "web_search_request", 0.01, 1);
     const struct wp_json_val *tier = wp_json_get(price, "long_context");
     out->long_context_above = (uint32_t)wp_json_u64(wp_json_get(tier, "above"), 0);
     out->input_above_200k = number(tier, "input", -1, mtok);
@@ -46,16 +60,18 @@ static void read_price(const struct wp_json_val *price, struct wp_price *out)
     out->cache_write_1h_above_200k = number(tier, "cache_write_1h", -1, mtok);
 }
 
-static void read_family(const struct wp_json_val *row, struct family *out)
+static void read_family(const struct wp_json_val *root, const struct wp_json_val *row,
+                        struct family *out)
 {
     struct wp_model_info *info = &out->info;
     read_price(wp_json_get(row, "price"), &info->price);
+    read_factors(root, wp_json_get(row, "price"), &info->price);
     const struct wp_json_val *minimum = wp_json_get(row, "min_cache_tokens");
     info->min_cache_tokens = (uint32_t)wp_json_u64(wp_json_get(minimum, "default"), 1024);
     out->bedrock_min_tokens = (uint32_t)wp_json_u64(wp_json_get(minimum, "bedrock"), 0);
     info->max_input_tokens = (uint32_t)wp_json_u64(wp_json_get(row, "max_input_tokens"), 0);
     info->max_output_tokens = (uint32_t)wp_json_u64(wp_json_get(row, "max_output_tokens"), 0);
-    out->regional_factor = number(row, "regional_factor", 1.0, 1);
+    info->regional_factor = common(root, row, "regional_factor", 1.1);
     const struct wp_json_val *can = wp_json_get(row, "can");
     info->cache_ttl_1h = wp_json_bool(wp_json_get(can, "cache_ttl_1h"), true);
     info->role_system = wp_json_bool(wp_json_get(can, "role_system"), false);
@@ -81,7 +97,7 @@ static const char *load(struct wp_model_table *table, wp_view text)
     if (!wp_json_is_object(root) || wp_json_str(wp_json_get(root, "date")).len == 0)
         return "not a JSON object with a date";
     if (wp_json_get(root, "unknown_model") != NULL)
-        read_family(wp_json_get(root, "unknown_model"), &table->fallback);
+        read_family(root, wp_json_get(root, "unknown_model"), &table->fallback);
     while (wp_json_each(wp_json_get(root, "models"), &iter, &name, &row)) {
         struct family *family = find_family(table, name);
         if (family == NULL && table->count == FAMILIES_MAX)
@@ -89,7 +105,7 @@ static const char *load(struct wp_model_table *table, wp_view text)
         if (family == NULL)
             family = &table->families[table->count++];
         *family = (struct family){.info.family = name};
-        read_family(row, family);
+        read_family(root, row, family);
         if (family->info.price.input <= 0 || family->info.price.output <= 0)
             return "a model without prices";
         family->info.price.known = true;
@@ -177,6 +193,12 @@ static void apply_region(struct wp_price *price, double factor)
         scale(fields[i], factor);
 }
 
+void wp_model_regional(struct wp_model_info *info)
+{
+    if (info->regional_factor > 1)
+        apply_region(&info->price, info->regional_factor);
+}
+
 void wp_model_lookup(const struct wp_model_table *table, wp_view platform, wp_view model,
                      struct wp_model_info *out)
 {
@@ -193,7 +215,7 @@ void wp_model_lookup(const struct wp_model_table *table, wp_view platform, wp_vi
     if (wp_view_starts_with(platform, WP_VIEW("bedrock")) && best->bedrock_min_tokens > 0)
         out->min_cache_tokens = best->bedrock_min_tokens;
     if (is_regional(platform, model))
-        apply_region(&out->price, best->regional_factor);
+        wp_model_regional(out);
 }
 
 static double pick(double above, double base, bool long_context)
@@ -201,15 +223,28 @@ static double pick(double above, double base, bool long_context)
     return long_context && above >= 0 ? above : base;
 }
 
-double wp_price_usage(const struct wp_price *price, const struct wp_usage *usage)
+static double tokens_price(const struct wp_price *price, const struct wp_usage *usage)
 {
     bool tier = price->long_context_above > 0 && wp_usage_prompt(usage) > price->long_context_above;
-    return (double)usage->input * pick(price->input_above_200k, price->input, tier) +
-           (double)usage->cache_read * pick(price->cache_read_above_200k, price->cache_read, tier) +
-           (double)usage->cache_write_5m *
+    return (double)(usage->input + usage->side.input) *
+               pick(price->input_above_200k, price->input, tier) +
+           (double)(usage->cache_read + usage->side.cache_read) *
+               pick(price->cache_read_above_200k, price->cache_read, tier) +
+           (double)(usage->cache_write_5m + usage->side.cache_write_5m) *
                pick(price->cache_write_5m_above_200k, price->cache_write_5m, tier) +
-           (double)usage->cache_write_1h *
+           (double)(usage->cache_write_1h + usage->side.cache_write_1h) *
                pick(price->cache_write_1h_above_200k, price->cache_write_1h, tier) +
-           (double)usage->output * pick(price->output_above_200k, price->output, tier) +
-           (double)usage->web_search_requests * price->web_search_request;
+           (double)(usage->output + usage->side.output) *
+               pick(price->output_above_200k, price->output, tier);
+}
+
+double wp_price_usage(const struct wp_price *price, const struct wp_usage *usage)
+{
+    double tokens = tokens_price(price, usage);
+    if (strcmp(usage->speed, "fast") == 0 && price->fast_factor > 0)
+        tokens *= price->fast_factor;
+    if (strcmp(usage->inference_geo, "us") == 0 && price->us_only_factor > 0)
+        tokens *= price->us_only_factor;
+    return tokens + (double)usage->web_search_requests * price->web_search_request +
+           (double)usage->web_fetch_requests * price->web_fetch_request;
 }

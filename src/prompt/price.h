@@ -13,12 +13,16 @@ struct wp_price {
         cache_write_1h_above_200k; // < 0: no long-context tier
     uint32_t long_context_above;   // tokens of prompt at which the tier switches (0: none)
     double web_search_request;     // USD each
+    double web_fetch_request;      // USD each, beside its tokens
+    double fast_factor;            // of every token with speed "fast"
+    double us_only_factor;         // of every token with inference_geo "us"
     bool known;                    // false: the conservative default of the table
 };
 
 struct wp_model_info {
     wp_view family; // canonical name, "claude-sonnet-4-5"
     struct wp_price price;
+    double regional_factor; // of a regional endpoint's prices over the global one's
     uint32_t min_cache_tokens;
     uint32_t max_input_tokens, max_output_tokens; // 0: not known
     bool cache_ttl_1h, role_system, adaptive_thinking, budget_thinking, effort;
@@ -39,7 +43,12 @@ void wp_model_table_free(struct wp_model_table *table);
 void wp_model_lookup(const struct wp_model_table *table, wp_view platform, wp_view model,
                      struct wp_model_info *out);
 
-// USD of one answer. Long-context tier by total prompt tokens.
+// Puts the premium of a regional endpoint on the prices: for platforms whose model id does not show
+// the region (Vertex AI). wp_model_lookup does so itself for Bedrock's profiles.
+void wp_model_regional(struct wp_model_info *info);
+
+// USD of one answer: tokens by class (long-context tier by total prompt tokens; fast mode and
+// inference_geo multiply), server tools by call.
 double wp_price_usage(const struct wp_price *price, const struct wp_usage *usage);
 
 #endif

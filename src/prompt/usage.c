@@ -16,6 +16,31 @@ static void apply_name(const struct wp_json_val *object, const char *key, char *
     out[text.len] = '\0';
 }
 
+static void add_side(struct wp_usage *usage, const struct wp_json_val *step)
+{
+    const struct wp_json_val *split = wp_json_get(step, "cache_creation");
+    uint64_t hour = wp_json_u64(wp_json_get(split, "ephemeral_1h_input_tokens"), 0);
+    uint64_t written = wp_json_u64(wp_json_get(step, "cache_creation_input_tokens"), 0);
+    usage->side.input += wp_json_u64(wp_json_get(step, "input_tokens"), 0);
+    usage->side.cache_read += wp_json_u64(wp_json_get(step, "cache_read_input_tokens"), 0);
+    usage->side.cache_write_1h += hour;
+    usage->side.cache_write_5m += written > hour ? written - hour : 0;
+    usage->side.output += wp_json_u64(wp_json_get(step, "output_tokens"), 0);
+}
+
+// The list is cumulative like everything in usage: the last one counts.
+static void apply_iterations(struct wp_usage *usage, const struct wp_json_val *list)
+{
+    if (!wp_json_is_array(list))
+        return;
+    memset(&usage->side, 0, sizeof(usage->side));
+    for (size_t i = 0; i < wp_json_count(list); i++) {
+        const struct wp_json_val *step = wp_json_at(list, i);
+        if (!wp_view_is(wp_json_str(wp_json_get(step, "type")), "message"))
+            add_side(usage, step);
+    }
+}
+
 void wp_usage_apply(struct wp_usage *usage, const struct wp_json_val *object)
 {
     const struct wp_json_val *split = wp_json_get(object, "cache_creation");
@@ -39,4 +64,6 @@ void wp_usage_apply(struct wp_usage *usage, const struct wp_json_val *object)
     apply(wp_json_get(object, "server_tool_use"), "web_fetch_requests", &usage->web_fetch_requests);
     apply_name(object, "service_tier", usage->service_tier, sizeof(usage->service_tier));
     apply_name(object, "speed", usage->speed, sizeof(usage->speed));
+    apply_name(object, "inference_geo", usage->inference_geo, sizeof(usage->inference_geo));
+    apply_iterations(usage, wp_json_get(object, "iterations"));
 }

@@ -14,8 +14,14 @@ struct wp_usage {
     uint64_t output;
     uint64_t web_search_requests;
     uint64_t web_fetch_requests;
+    // Work besides the message itself (compaction, an advisor, a fallback): the totals above leave
+    // it out, it is billed all the same.
+    struct {
+        uint64_t input, cache_read, cache_write_5m, cache_write_1h, output;
+    } side;
     char service_tier[16]; // NUL-terminated, "" if absent
     char speed[16];
+    char inference_geo[16]; // "us": only there, at a premium
 };
 
 static inline uint64_t wp_usage_cache_write(const struct wp_usage *usage)
