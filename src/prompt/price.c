@@ -158,6 +158,11 @@ static bool names_family(wp_view model, wp_view family)
     return digits == 0 || digits >= 6;
 }
 
+bool wp_model_is_spelling(wp_view model, wp_view family)
+{
+    return family.len > 0 && names_family(model, family);
+}
+
 static bool is_regional(wp_view platform, wp_view model)
 {
     static const char *const prefixes[] = {"us.", "eu.", "apac.", "au.", "jp.", "us-gov."};

@@ -43,6 +43,8 @@ void wp_model_table_free(struct wp_model_table *table);
 void wp_model_lookup(const struct wp_model_table *table, wp_view platform, wp_view model,
                      struct wp_model_info *out);
 
+// Is `model` a spelling of the family's name? The client that asked for it knows what it can do.
+bool wp_model_is_spelling(wp_view model, wp_view family);
 // Puts the premium of a regional endpoint on the prices: for platforms whose model id does not show
 // the region (Vertex AI). wp_model_lookup does so itself for Bedrock's profiles.
 void wp_model_regional(struct wp_model_info *info);

@@ -564,6 +564,36 @@ static void adapt_thinking(struct adapt *adapt)
     replace(build, request->thinking, WP_VIEW("{\"type\":\"disabled\"}"));
 }
 
+// Older models refuse output_config.effort; without anything else in it the whole field goes.
+static void adapt_effort(struct adapt *adapt)
+{
+    const struct wp_member *field = wp_request_member(adapt->request, "output_config");
+    struct wp_build *build = adapt->build;
+    struct wp_json_scan scan;
+    wp_view key, effort = {NULL, 0};
+    size_t members = 0;
+    if (field == NULL || adapt->model == NULL || !adapt->model->price.known ||
+        adapt->model->effort || was_dropped(build, "field", field->key) ||
+        was_dropped(build, "field", WP_VIEW("output_config.effort")))
+        return;
+    wp_json_scan_init(&scan, field->value);
+    if (wp_json_peek(&scan) != WP_JSON_OBJECT || !wp_json_enter_object(&scan))
+        return;
+    while (wp_json_next_key(&scan, &key)) {
+        wp_view value = wp_json_value(&scan);
+        members++;
+        if (effort.ptr == NULL && wp_build_key_is(key, "effort"))
+            effort = wp_view_make(key.ptr - 1, (size_t)(value.ptr + value.len - (key.ptr - 1)));
+    }
+    if (effort.ptr == NULL)
+        return;
+    wp_build_drop(build, "field", WP_VIEW("output_config.effort"));
+    if (members == 1)
+        wp_splice_remove_item(&build->splice, build->object, field->member);
+    else
+        wp_splice_remove_item(&build->splice, field->value, effort);
+}
+
 static bool is_system_message(const struct wp_request_block *block)
 {
     return block->tier == WP_TIER_MESSAGES && wp_view_is(block->role, "system");
@@ -659,10 +689,25 @@ enum wp_err wp_build_adapt(struct wp_build *build, const struct wp_provider_ops 
     adapt_markers(&adapt);
     if (adapt.breakpoint)
         add_breakpoint(&adapt);
+    adapt_effort(&adapt);
     adapt_thinking(&adapt);
     adapt_system_messages(&adapt);
     inline_schema(&adapt);
     drop_lonely_betas(&adapt);
+    return build->no_memory ? WP_ERR_NO_MEMORY : WP_OK;
+}
+
+enum wp_err wp_build_adapt_alias(struct wp_build *build, const struct wp_provider_ops *ops)
+{
+    const struct wp_model_info *model = build->input->model;
+    struct adapt adapt = {
+        .build = build, .ops = ops, .request = build->input->request, .model = model};
+    if (model == NULL || !model->price.known ||
+        wp_model_is_spelling(build->input->request->model, model->family))
+        return WP_OK;
+    adapt_effort(&adapt);
+    adapt_thinking(&adapt);
+    adapt_system_messages(&adapt);
     return build->no_memory ? WP_ERR_NO_MEMORY : WP_OK;
 }
 

@@ -1,5 +1,6 @@
 // Anthropic's own API and servers compatible with it. The body goes byte for byte but for the
-// model's name; no beta, header or field is ever filtered (wire.md 3.1, 3.2).
+// model's name; no beta, header or field is ever filtered (wire.md 3.1, 3.2). Only behind an alias
+// for an older model the body is adapted to it.
 #include "provider/build.h"
 
 static const char default_base[] = "https://api.anthropic.com";
@@ -95,7 +96,8 @@ static enum wp_err build(struct wp_build *build)
     wp_build_replace_model(build);
     wp_build_markers(build, WP_MARKERS_TTL | WP_MARKERS_TOP);
     wp_build_billing_block(build, &wp_anthropic_ops);
-    return wp_build_finish_body(build);
+    err = wp_build_adapt_alias(build, &wp_anthropic_ops);
+    return err != WP_OK ? err : wp_build_finish_body(build);
 }
 
 const struct wp_provider_ops wp_anthropic_ops = {

@@ -91,6 +91,11 @@ void wp_build_billing_block(struct wp_build *build, const struct wp_provider_ops
 // model's capabilities. WP_ERR_NOT_SUPPORTED with a detail where nothing can replace a feature.
 enum wp_err wp_build_adapt(struct wp_build *build,
                            const struct wp_provider_ops *ops) WP_WARN_UNUSED;
+// For platforms that filter nothing: a client takes a name that it does not know for a current
+// model. Behind such an alias the body is adapted to what the model lacks; behind the model's own
+// name it goes as it is.
+enum wp_err wp_build_adapt_alias(struct wp_build *build,
+                                 const struct wp_provider_ops *ops) WP_WARN_UNUSED;
 // The spans of the edited body.
 enum wp_err wp_build_finish_body(struct wp_build *build) WP_WARN_UNUSED;
 

@@ -45,7 +45,9 @@ static enum wp_err build(struct wp_build *build)
     wp_build_replace_model(build);
     wp_build_markers(build, WP_MARKERS_TTL | WP_MARKERS_TOP);
     wp_build_billing_block(build, &wp_claude_aws_ops);
-    err = wp_build_finish_body(build);
+    err = wp_build_adapt_alias(build, &wp_claude_aws_ops);
+    if (err == WP_OK)
+        err = wp_build_finish_body(build);
     if (err != WP_OK)
         return err;
     set_headers(build);

@@ -2,11 +2,11 @@
 // columns are platforms.
 import test from "node:test";
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import Anthropic from "@anthropic-ai/sdk";
 import { startPair, model, masterKey, root, until } from "./support/processes.mjs";
-import { makeHome, runClaude } from "./support/claude.mjs";
+import { makeHome, openClaude, runClaude } from "./support/claude.mjs";
 import { platforms } from "./support/platforms.mjs";
 
 const results = new Map(); // feature → platform → "yes"
@@ -76,6 +76,67 @@ for (const [platform, configure] of Object.entries(platforms)) {
     assert.equal(new Set(turns.map((turn) => turn.model_id)).size, 1);
     passed("Claude Code: resume reads the cache", platform);
     assert.equal((await upstream.state()).unauthorized, 0);
+  });
+
+  // Discovery shows only names that begin with "claude".
+  test(`${platform}: Claude Code in a terminal, restarted`, async (t) => {
+    const name = "claude-sonnet-4-5";
+    const { gateway } = await startPair(t, { config: configure(name) });
+    const place = makeHome();
+    t.after(place.remove);
+    const env = {
+      ANTHROPIC_MODEL: name,
+      ANTHROPIC_SMALL_FAST_MODEL: name,
+      ANTHROPIC_DEFAULT_HAIKU_MODEL: name,
+      CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY: "1",
+      CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "",
+    };
+    const turns = async (count) =>
+      until(`${count} turns`, async () => {
+        const rows = (await gateway.logs()).data.filter((row) => row.prompt_tokens > 1000 && row.status === "success");
+        return rows.length >= count ? rows.reverse() : null;
+      }, 60000);
+    const first = openClaude(gateway, place, { env });
+    await first.sees("? for shortcuts");
+    const cache = join(place.home, ".claude/cache/gateway-models.json");
+    await until("the discovered models", () => existsSync(cache) && readFileSync(cache, "utf8").includes(name), 30000);
+    passed("Claude Code: gateway model discovery", platform);
+    await first.type("say hello");
+    await first.sees("This is a simulated answer");
+    const [begun] = await turns(1);
+    await first.close();
+    passed("Claude Code: interactive start", platform);
+    const second = openClaude(gateway, place, { env, args: ["--continue"] });
+    await second.sees("? for shortcuts");
+    await second.type("and once more");
+    const after = (await turns(2)).at(-1);
+    await second.close();
+    assert.equal(after.session_id, begun.session_id);
+    assert.equal(after.model_id, begun.model_id);
+    assert.ok(after.cache_read_input_tokens > 1000);
+    passed("Claude Code: interactive restart reads the cache", platform);
+  });
+
+  test(`${platform}: Claude Code, subagents and Bedrock mode`, async (t) => {
+    const { gateway } = await start(t);
+    const place = makeHome();
+    t.after(place.remove);
+    const agent = 'Agent {"description":"look","prompt":"a task","subagent_type":"general-purpose"}';
+    const parent = await runClaude(gateway, place, `[[sim: ${agent} | ${agent}; text all done]]`, { args: ["--allowedTools", "Agent,Task,Bash"] });
+    assert.equal(parent.result?.result, "all done", parent.out + parent.err);
+    assert.ok((await gateway.rows(4)).filter((row) => row.agent_id).length >= 2);
+    passed("Claude Code: subagents", platform);
+    const env = {
+      CLAUDE_CODE_USE_BEDROCK: "1",
+      ANTHROPIC_BEDROCK_BASE_URL: gateway.url,
+      AWS_BEARER_TOKEN_BEDROCK: masterKey,
+      AWS_REGION: "us-west-2",
+      ANTHROPIC_BASE_URL: "",
+      ANTHROPIC_AUTH_TOKEN: "",
+    };
+    const bedrock = await runClaude(gateway, place, '[[sim: Bash {"command":"echo one"}; text done]]', { args: ["--allowedTools", "Bash"], env });
+    assert.equal(bedrock.result?.result, "done", bedrock.out + bedrock.err);
+    passed("Claude Code: Bedrock mode", platform);
   });
 
   test(`${platform}: a client in Bedrock's dialect`, async (t) => {

@@ -3,7 +3,7 @@
 import { spawn, execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { model, root, scratch } from "./processes.mjs";
+import { model, root, scratch, until } from "./processes.mjs";
 
 export const claudeBinary = join(root, "tests/e2e/node_modules/.bin/claude");
 
@@ -18,6 +18,9 @@ export function makeHome() {
   git("config", "user.name", "Dev");
   git("add", ".");
   git("commit", "-qm", "first");
+  // What the first start asks about: theme, and whether the folder is trusted.
+  const known = { hasCompletedOnboarding: true, theme: "dark", projects: { [work]: { hasTrustDialogAccepted: true, hasCompletedProjectOnboarding: true } } };
+  writeFileSync(join(home, ".claude.json"), JSON.stringify(known));
   return { home, work, remove: () => rmSync(home, { recursive: true, force: true }) };
 }
 
@@ -66,4 +69,39 @@ export function runClaude(gateway, place, prompt, { args = [], env = {}, timeout
       done({ code, out, err, result });
     });
   });
+}
+
+// Claude Code in a terminal. `type` sends a line; `sees` waits until the screen has shown a text.
+export function openClaude(gateway, place, { args = [], env = {} } = {}) {
+  const child = spawn("python3", [join(root, "tests/e2e/support/terminal.py"), claudeBinary, ...args], {
+    cwd: place.work,
+    env: environment(place, gateway, env),
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  let screen = "";
+  child.stdout.on("data", (chunk) => (screen += chunk));
+  child.stderr.on("data", (chunk) => (screen += chunk));
+  child.stdin.on("error", () => {});
+  const ended = new Promise((done) => child.on("exit", (code) => done(code)));
+  // Words only: cursor movement stands where blanks are.
+  const words = () => screen.replace(/\x1b\[[0-9;?<>=]*[A-Za-z]|\x1b[\]P][^\x07\x1b]*(?:\x07|\x1b\\)|\s/g, "");
+  return {
+    words,
+    ended,
+    sees: (text, timeoutMs = 60000) => until(`the screen to show ${text}; it shows ${words().slice(-600)}`, () => words().includes(text.replace(/\s/g, "")), timeoutMs),
+    type: async (text) => {
+      child.stdin.write(text);
+      await until("the prompt to show what was typed", () => words().includes(text.replace(/\s/g, "")), 60000);
+      child.stdin.write("\r");
+    },
+    close: async () => {
+      child.stdin.write("\x03");
+      const timer = setInterval(() => child.stdin.write("\x03"), 300);
+      const killer = setTimeout(() => child.kill("SIGKILL"), 20000);
+      const code = await ended;
+      clearInterval(timer);
+      clearTimeout(killer);
+      return code;
+    },
+  };
 }

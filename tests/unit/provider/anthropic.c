@@ -261,6 +261,51 @@ static void test_without_credentials(void **state)
     bench_free(&bench);
 }
 
+// An alias that the client does not know hides an older model: it asks as it would a current one.
+static void test_alias(void **state)
+{
+    (void)state;
+    static const char body[] =
+        "{\"model\":\"%s\",\"max_tokens\":4000,\"thinking\":{\"type\":\"adaptive\"},"
+        "\"output_config\":{\"effort\":\"high\"},\"new_field\":1,\"messages\":[{\"role\":\"user\","
+        "\"content\":\"hi\"},{\"role\":\"system\",\"content\":\"agents\"}]}";
+    static const char adapted[] =
+        "{\"model\":\"claude-sonnet-4-5\",\"max_tokens\":4000,\"thinking\":{\"type\":\"enabled\","
+        "\"budget_tokens\":3999},\"new_field\":1,\"messages\":[{\"role\":\"user\",\"content\":"
+        "\"hi\"},"
+        "{\"role\":\"user\",\"content\":\"<system-reminder>\\nagents\\n</system-reminder>\"}]}";
+    const enum wp_platform platforms[] = {WP_PLATFORM_ANTHROPIC, WP_PLATFORM_CLAUDE_AWS};
+    static const struct {
+        const char *asked;
+        bool known, adapts;
+    } rows[] = {{"team-claude", true, true},
+                {"claude-opus-4-8", true, true},
+                {"claude-sonnet-4-5", true, false},
+                {"claude-sonnet-4-5-20250929", true, false},
+                {"team-claude", false, false}};
+    for (size_t i = 0; i < WP_COUNT_OF(rows) * WP_COUNT_OF(platforms); i++) {
+        struct bench bench;
+        size_t row = i / WP_COUNT_OF(platforms);
+        bench_init(&bench, platforms[i % WP_COUNT_OF(platforms)]);
+        bench_older_model(&bench);
+        bench.model.budget_thinking = true;
+        bench.model.price.known = rows[row].known;
+        bench.model.family = WP_VIEW("claude-sonnet-4-5");
+        bench.input.upstream_model = WP_VIEW("claude-sonnet-4-5");
+        bench.deployment.api_key = WP_VIEW("sk-ant-api03-k");
+        bench.deployment.aws.region = WP_VIEW("us-west-2");
+        bench.deployment.aws.project_id = WP_VIEW("wrkspc_1");
+        bench.deployment.billing_header = WP_BILLING_KEEP;
+        bench_build(&bench, wp_arena_printf(bench.arena, body, rows[row].asked).ptr);
+        wp_view as_it_was = wp_arena_printf(bench.arena, body, "claude-sonnet-4-5");
+        assert_view(bench.body, rows[row].adapts ? adapted : as_it_was.ptr);
+        assert_int_equal(bench_dropped(&bench, "thinking:adaptive"), rows[row].adapts);
+        assert_int_equal(bench_dropped(&bench, "field:output_config.effort"), rows[row].adapts);
+        assert_int_equal(bench_dropped(&bench, "role:system"), rows[row].adapts);
+        bench_free(&bench);
+    }
+}
+
 static void test_platforms_to_come(void **state)
 {
     (void)state;
@@ -325,6 +370,7 @@ int main(void)
         cmocka_unit_test(test_oauth),
         cmocka_unit_test(test_callers_own_token),
         cmocka_unit_test(test_without_credentials),
+        cmocka_unit_test(test_alias),
         cmocka_unit_test(test_platforms_to_come),
         cmocka_unit_test(test_allocation_failures),
     };
