@@ -385,6 +385,7 @@ static bool add_row(const struct fleet *fleet, const char *policy, uint32_t depl
                     double read, double *scratch, struct wp_fleet_result *out)
 {
     const struct cell *cell = best_cell(fleet, policy, deployments, read);
+    WP_CHECK(cell != NULL); // each row's cells were planned before any ran
     if (out->row_count == out->row_capacity) {
         size_t capacity = out->row_capacity == 0 ? 64 : out->row_capacity * 2;
         struct wp_fleet_row *rows = wp_realloc(out->rows, capacity * sizeof(*rows));
