@@ -37,7 +37,7 @@ def free_port():
         return s.getsockname()[1]
 
 
-def wait_port(port, process, seconds=30):
+def wait_port(port, process, seconds=120):
     end = time.time() + seconds
     while time.time() < end:
         try:
