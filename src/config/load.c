@@ -68,6 +68,15 @@ static void resolve_environment(struct loader *l, struct wp_yaml_node *node,
     }
 }
 
+// A reload runs beside threads that read the environment, which setenv may move away under them:
+// what has not changed is left alone.
+static void set_variable(const char *name, const char *text)
+{
+    const char *now = getenv(name);
+    if (now == NULL || strcmp(now, text) != 0)
+        setenv(name, text, 1);
+}
+
 static void set_environment(struct loader *l, const struct wp_yaml_node *root)
 {
     const struct wp_yaml_node *variables = wp_yaml_get(root, "environment_variables");
@@ -79,7 +88,7 @@ static void set_environment(struct loader *l, const struct wp_yaml_node *root)
         const char *name = wp_arena_cstring(l->arena, variables->pairs[i].key->text);
         const char *text = wp_arena_cstring(l->arena, value->text);
         if (name != NULL && text != NULL && value->kind != WP_YAML_NULL)
-            setenv(name, text, 1);
+            set_variable(name, text);
         if (wp_view_contains(variables->pairs[i].key->text, WP_VIEW("KEY")) ||
             wp_view_contains(variables->pairs[i].key->text, WP_VIEW("SECRET")) ||
             wp_view_contains(variables->pairs[i].key->text, WP_VIEW("TOKEN")) ||

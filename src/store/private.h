@@ -126,7 +126,8 @@ struct wp_ledger {
 
 void *store_recorder_main(void *ledger);
 
-// readers.c: blocks until a reader is free; NULL with a logged reason if none can be opened.
+// readers.c: blocks until a reader is free; NULL with a logged reason if none can be opened. What
+// is read until the release is the database of one moment.
 struct store_reader *store_reader_acquire(struct wp_ledger *ledger);
 // Gives the next statement (again) the whole query timeout.
 void store_reader_arm(struct wp_ledger *ledger, struct store_reader *reader, uint32_t timeout_ms);

@@ -47,6 +47,9 @@ struct store_reader *store_reader_acquire(struct wp_ledger *ledger)
     }
     sqlite3_progress_handler(reader->db, STEPS_BETWEEN_LOOKS, is_late, reader);
     store_reader_arm(ledger, reader, ledger->query_timeout_ms);
+    // All statements of one query see one moment: a page and its total agree while rows come and
+    // go.
+    (void)store_exec(reader->db, "BEGIN");
     return reader;
 }
 
@@ -77,6 +80,9 @@ void store_reader_release(struct wp_ledger *ledger, struct store_reader *reader,
         sqlite3_close_v2(reader->db);
         reader->db = NULL;
     } else {
+        sqlite3_progress_handler(reader->db, 0, NULL, NULL);
+        if (!sqlite3_get_autocommit(reader->db))
+            (void)store_exec(reader->db, "ROLLBACK");
         // Its pages stay in the kernel's cache; four readers' own would be the largest thing here.
         (void)sqlite3_db_release_memory(reader->db);
     }
