@@ -139,18 +139,23 @@ static double plot_y(double ratio, double least)
 
 static void axes(struct wp_buf *out, double least)
 {
-    for (double load = 1; load < LOAD_MOST + 0.01; load += 0.2)
+    for (int fifths = 5; fifths <= (int)lround(LOAD_MOST * 5); fifths++) {
+        double load = fifths / 5.0;
         wp_buf_printf(out,
                       "<path d=\"M%.1f %dV%d\" stroke=\"var(--line)\"/><text class=\"soft\" "
                       "x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.1f</text>",
                       plot_x(load), PLOT_TOP, PLOT_TOP + PLOT_HEIGHT, plot_x(load),
                       PLOT_TOP + PLOT_HEIGHT + 18, load);
-    for (double ratio = ceil(least * 20) / 20; ratio < FLOOR_MOST + 0.001; ratio += 0.05)
+    }
+    for (int twentieths = (int)ceil(least * 20); twentieths <= (int)lround(FLOOR_MOST * 20);
+         twentieths++) {
+        double ratio = twentieths / 20.0;
         wp_buf_printf(out,
                       "<path d=\"M%d %.1fH%d\" stroke=\"var(--line)\"/><text class=\"soft\" "
                       "x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.2f</text>",
                       PLOT_LEFT, plot_y(ratio, least), PLOT_LEFT + PLOT_WIDTH, PLOT_LEFT - 8,
                       plot_y(ratio, least) + 4, ratio);
+    }
     wp_buf_printf(out,
                   "<text class=\"soft\" x=\"%d\" y=\"%d\" text-anchor=\"middle\">load of the "
                   "busiest deployment over the mean</text>",
