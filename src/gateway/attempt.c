@@ -368,23 +368,11 @@ static void send_upstream(struct wp_exchange *x)
 {
     const struct wp_deployment_config *deployment = current_try(x)->deployment;
     uint32_t timeout_ms = head_timeout_ms(x, deployment);
-    const struct wp_call_request request = {
-        .tls = x->upstream.tls,
-        .host = x->upstream.host,
-        .port = x->upstream.port,
-        .method = WP_VIEW("POST"),
-        .target = x->upstream.target,
-        .headers = x->upstream.headers.list,
-        .header_count = x->upstream.headers.count,
-        .body = x->upstream.body.list,
-        .body_count = x->upstream.body.count,
-        .first_byte_timeout_ms = timeout_ms,
-        .idle_timeout_ms = x->request.stream
-                               ? first_of(deployment->stream_idle_timeout_ms, 300000, 0)
-                               : timeout_ms,
-        .retry_stale = true,
-        .allow_link_local = deployment->allow_link_local,
-    };
+    struct wp_call_request request = wp_upstream_call(&x->upstream);
+    request.first_byte_timeout_ms = timeout_ms;
+    request.idle_timeout_ms =
+        x->request.stream ? first_of(deployment->stream_idle_timeout_ms, 300000, 0) : timeout_ms;
+    request.allow_link_local = deployment->allow_link_local;
     wp_exchange_set(x, WP_EXCHANGE_SEND);
     if (x->first_call_ns == 0)
         x->first_call_ns = wp_now_ns();

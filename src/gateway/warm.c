@@ -355,21 +355,9 @@ static void send(struct warm *w)
         give_back(w, err == WP_ERR_NO_MEMORY ? WP_KEPT_PUT_OFF : WP_KEPT_LOST);
         return;
     }
-    const struct wp_call_request request = {
-        .tls = w->upstream.tls,
-        .host = w->upstream.host,
-        .port = w->upstream.port,
-        .method = WP_VIEW("POST"),
-        .target = w->upstream.target,
-        .headers = w->upstream.headers.list,
-        .header_count = w->upstream.headers.count,
-        .body = w->upstream.body.list,
-        .body_count = w->upstream.body.count,
-        .first_byte_timeout_ms = TIMEOUT_MS,
-        .idle_timeout_ms = TIMEOUT_MS,
-        .retry_stale = true,
-        .allow_link_local = w->group.deployments[w->index]->allow_link_local,
-    };
+    struct wp_call_request request = wp_upstream_call(&w->upstream);
+    request.first_byte_timeout_ms = request.idle_timeout_ms = TIMEOUT_MS;
+    request.allow_link_local = w->group.deployments[w->index]->allow_link_local;
     w->begun_ns = wp_now_ns();
     w->begun_ms = wp_wall_ms();
     if (wp_call_start(w->warmer->worker->client, &request, &CALL_EVENTS, w, &w->call) != WP_OK) {

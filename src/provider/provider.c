@@ -71,3 +71,19 @@ enum wp_err wp_provider_build(const struct wp_provider_input *input, struct wp_a
     *detail = err == WP_OK ? NULL : build.detail;
     return err;
 }
+
+struct wp_call_request wp_upstream_call(const struct wp_upstream_request *upstream)
+{
+    return (struct wp_call_request){
+        .tls = upstream->tls,
+        .host = upstream->host,
+        .port = upstream->port,
+        .method = WP_VIEW("POST"),
+        .target = upstream->target,
+        .headers = upstream->headers.list,
+        .header_count = upstream->headers.count,
+        .body = upstream->body.list,
+        .body_count = upstream->body.count,
+        .retry_stale = true,
+    };
+}

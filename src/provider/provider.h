@@ -6,6 +6,7 @@
 
 #include "aws/sigv4.h"
 #include "config/snapshot.h"
+#include "http/client.h"
 #include "http/headers.h"
 #include "prompt/markers.h"
 #include "prompt/price.h"
@@ -52,6 +53,10 @@ struct wp_upstream_request {
     const wp_view *dropped; // "beta:prompt-caching-scope-2026-01-05", "field:context_management", …
     size_t dropped_count;
 };
+
+// The call that sends it. Its views are those of `upstream`; no timeout is set: those, and what the
+// deployment allows, are the caller's.
+struct wp_call_request wp_upstream_call(const struct wp_upstream_request *upstream);
 
 // WP_ERR_NO_MEMORY; WP_ERR_NOT_SUPPORTED (with *detail) where the platform cannot serve the
 // operation (count_tokens without a call of its own: the gateway estimates) or feature;
