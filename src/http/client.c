@@ -248,9 +248,9 @@ static bool message_head(void *arg, struct wp_message *message)
 {
     struct wp_call *call = arg;
     int status = message->parser.status_code;
-    if (status == 101) // nothing was asked to be switched
+    if (status == 101 || status < 100) // nothing was asked to be switched; no status at all
         message->err = WP_ERR_PROTOCOL;
-    if (status / 100 == 1)
+    if (status < 200)
         return true;
     call->answered = true;
     wp_buf_free(&call->head);

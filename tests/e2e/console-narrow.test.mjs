@@ -12,7 +12,15 @@ const { chromium } = fromConsole("playwright-core");
 const axe = readFileSync(fromConsole.resolve("axe-core/axe.min.js"), "utf8");
 const executablePath = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/google-chrome"].find((name) => name && existsSync(name));
 
+// What is seen once it has come to rest: half-way through the drawer's entrance its texts are pale.
+const settled = (page) =>
+  page.evaluate(() => {
+    const ends = (animation) => Number.isFinite(animation.effect.getComputedTiming().endTime);
+    return Promise.all(document.getAnimations().filter(ends).map((animation) => animation.finished.catch(() => {})));
+  });
+
 async function look(page, where) {
+  await settled(page);
   await page.evaluate(axe);
   const found = await page.evaluate(async () => {
     const { violations } = await axe.run();

@@ -316,9 +316,9 @@ class Script:
         connection.sendall(self.bytes())
         if self.case.get("close") or self.case.get("reset"):
             return False
-        if self.case.get("body"):
+        if self.case.get("body") or self.case.get("whole"):
             return True
-        connection.settimeout(10)  # the gateway is to end it
+        connection.settimeout(10)  # the gateway is to end it: another request here gets no answer
         while connection.recv(4096):
             pass
         return False

@@ -249,6 +249,8 @@ static void test_broken_answers(void **state)
     check_error(STEP("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", .hold = true),
                 WP_ERR_PROTOCOL);
     check_error(STEP("SSH-2.0-OpenSSH\r\n\r\n", .close = true), WP_ERR_PROTOCOL);
+    check_error(STEP("HTTP/1.1 099 Low\r\nContent-Length: 0\r\n\r\n", .hold = true),
+                WP_ERR_PROTOCOL);
     check_error(
         STEP("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc", .close = true),
         WP_ERR_PROTOCOL);
