@@ -65,7 +65,8 @@ void wp_poll_close(struct wp_poll *poll)
     if (poll == NULL || poll->closing)
         return;
     poll->closing = true;
-    uv_poll_stop(&poll->handle);
-    close(poll->fd); // after stop: epoll has forgotten it
+    // uv_close takes the descriptor out of epoll at once, and would do so by number: once it is
+    // closed, another worker's accept may own that number.
     uv_close((uv_handle_t *)&poll->handle, closed);
+    close(poll->fd);
 }
