@@ -5,10 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "http/message.h"
-#include "http/target.h"
-#include "net/conn.h"
-#include "net/listener.h"
+#include "http/server_private.h"
 
 enum {
     SERVER_MAGIC = 0x48535256,
@@ -16,69 +13,7 @@ enum {
     REQUEST_MAGIC = 0x48524551,
     PIPELINE_MAX = 64 * 1024, // bytes kept of requests that follow
     LINGER_MS = 2000,
-    HEAD_ROOM = 2048, // most response heads fit
     ARENA_MAX = 256 * 1024 * 1024,
-};
-
-struct wp_server {
-    uint32_t magic;
-    struct wp_loop *loop;
-    struct wp_server_limits limits;
-    const struct wp_server_handler *handler;
-    void *context;
-    struct wp_listener *listener;
-    struct wp_tls_context *tls;
-    char certificate[1024], key[1024];
-    struct wp_list connections;
-    size_t connection_count, request_count;
-    bool draining, drained_told;
-    struct wp_timer deadline;
-    struct wp_deferred drained_later;
-    void (*drained)(void *arg);
-    void *drained_arg;
-};
-
-enum phase {
-    IDLE,      // between requests
-    READ_HEAD, // bytes of a head have come
-    READ_BODY,
-    RESPOND, // the request is whole (or will not be read), the response is not
-    LINGER,  // the response is sent; what the client still sends is discarded
-};
-
-// One connection from a client.
-struct client {
-    uint32_t magic;
-    struct wp_list link;
-    struct wp_server *server;
-    struct wp_conn *conn;
-    struct wp_peer peer;
-    struct wp_message message;
-    struct wp_buf ahead; // bytes that arrived but may not be parsed yet
-    struct wp_timer timer, write_timer;
-    struct wp_server_request *request;
-    enum phase phase;
-    bool close_after, parsing, ended; // ended: the peer has sent FIN
-    struct wp_deferred next, gone;
-};
-
-struct wp_server_request {
-    uint32_t magic;
-    struct client *client; // NULL once the connection is gone
-    struct wp_server *server;
-    struct wp_arena *arena;
-    struct wp_request_head head;
-    void *state;
-    bool in_head;   // on_head is running
-    bool want_body; // the handler has asked for it
-    bool body_done; // the whole request has been read
-    bool body_paused;
-    bool continue_sent;
-    bool started, ended, aborted, chunked, silent; // silent: a body is not sent (HEAD, 204, 304)
-    bool want_drain;
-    uint64_t body_begin_ns; // when its reading began
-    uint64_t left;          // of a response with Content-Length
-    struct wp_deferred closed;
 };
 
 void wp_server_limits_default(struct wp_server_limits *limits)
@@ -140,8 +75,7 @@ static void request_closed(void *arg)
     wp_arena_destroy(request->arena);
 }
 
-// The request has nothing more to do with its connection.
-static void let_go(struct wp_server_request *request)
+void wp_server_let_go(struct wp_server_request *request)
 {
     if (request->client != NULL)
         request->client->request = NULL;
@@ -153,7 +87,7 @@ static void abort_request(struct wp_server_request *request, enum wp_err err)
 {
     bool tell = !request->ended && !request->aborted && request->state != NULL;
     request->aborted = true;
-    let_go(request);
+    wp_server_let_go(request);
     if (tell)
         request->server->handler->on_abort(request->state, err);
 }
@@ -173,6 +107,17 @@ static void drop(struct client *client, enum wp_err err)
     wp_loop_defer(client->server->loop, &client->gone);
 }
 
+void wp_server_cut(struct client *client)
+{
+    wp_timer_stop(&client->timer);
+    wp_conn_reset(client->conn);
+    wp_timer_stop(&client->write_timer);
+    wp_deferred_cancel(&client->next);
+    client->conn = NULL;
+    wp_list_unlink(&client->link);
+    wp_loop_defer(client->server->loop, &client->gone);
+}
+
 static void linger(struct client *client)
 {
     client->phase = LINGER;
@@ -185,43 +130,6 @@ static void linger(struct client *client)
 }
 
 // Answers of the server itself ----------------------------------------------------------------
-
-static const char *reason(int status)
-{
-    static const struct {
-        int status;
-        const char *text;
-    } rows[] = {{100, "Continue"},
-                {200, "OK"},
-                {204, "No Content"},
-                {301, "Moved Permanently"},
-                {302, "Found"},
-                {304, "Not Modified"},
-                {400, "Bad Request"},
-                {401, "Unauthorized"},
-                {403, "Forbidden"},
-                {404, "Not Found"},
-                {405, "Method Not Allowed"},
-                {408, "Request Timeout"},
-                {413, "Content Too Large"},
-                {414, "URI Too Long"},
-                {415, "Unsupported Media Type"},
-                {417, "Expectation Failed"},
-                {429, "Too Many Requests"},
-                {431, "Request Header Fields Too Large"},
-                {499, "Client Closed Request"},
-                {500, "Internal Server Error"},
-                {501, "Not Implemented"},
-                {502, "Bad Gateway"},
-                {503, "Service Unavailable"},
-                {504, "Gateway Timeout"},
-                {508, "Loop Detected"},
-                {529, "Overloaded"}};
-    for (size_t i = 0; i < WP_COUNT_OF(rows); i++)
-        if (rows[i].status == status)
-            return rows[i].text;
-    return "Status";
-}
 
 // Refuses what is on the connection and closes it.
 static void refuse(struct client *client, enum wp_err err)
@@ -239,7 +147,7 @@ static void refuse(struct client *client, enum wp_err err)
     int len = snprintf(head, sizeof(head),
                        "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: application/json\r\n"
                        "Content-Length: %zu\r\nConnection: close\r\n\r\n",
-                       info->status, reason(info->status), date, body.len);
+                       info->status, wp_status_reason(info->status), date, body.len);
     const wp_view parts[] = {wp_view_make(head, (size_t)len), body};
     client->close_after = true;
     bool sent = wp_conn_write(client->conn, parts, 2) == WP_OK;
@@ -290,90 +198,6 @@ static bool begin_message(struct client *client)
     return true;
 }
 
-static size_t count_headers(const struct wp_headers *headers, const char *name)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < headers->count; i++)
-        count += wp_view_eq_nocase(headers->list[i].name, wp_view_of(name)) ? 1 : 0;
-    return count;
-}
-
-// Fields that mean one thing: two of them mean two things to two readers.
-static bool has_doubles(const struct wp_headers *headers)
-{
-    static const char *const single[] = {"authorization", "content-type", "content-encoding",
-                                         "expect"};
-    for (size_t i = 0; i < WP_COUNT_OF(single); i++)
-        if (count_headers(headers, single[i]) > 1)
-            return true;
-    return false;
-}
-
-// Digits without a leading zero: some read "010" as eight.
-static bool parse_length(wp_view text, uint64_t *out)
-{
-    return !(text.len > 1 && text.ptr[0] == '0') && wp_view_parse_u64(text, out);
-}
-
-static enum wp_err check_framing(const struct wp_message *message, struct wp_request_head *head)
-{
-    const struct wp_headers *headers = &head->headers;
-    wp_view coding = wp_headers_get(headers, "transfer-encoding");
-    wp_view length = wp_headers_get(headers, "content-length");
-    bool http10 = message->parser.http_major == 1 && message->parser.http_minor == 0;
-    if (message->parser.http_major != 1)
-        return WP_ERR_INVALID;
-    if (count_headers(headers, "transfer-encoding") > 1 ||
-        count_headers(headers, "content-length") > 1 || (coding.ptr != NULL && length.ptr != NULL))
-        return WP_ERR_INVALID;
-    if (coding.ptr != NULL && (http10 || !wp_view_eq_nocase(coding, WP_VIEW("chunked"))))
-        return http10 ? WP_ERR_INVALID : WP_ERR_NOT_SUPPORTED;
-    if (length.ptr != NULL && !parse_length(length, &head->content_length))
-        return WP_ERR_INVALID;
-    if (has_doubles(headers))
-        return WP_ERR_INVALID;
-    if (coding.ptr != NULL)
-        head->content_length = UINT64_MAX;
-    head->has_body = coding.ptr != NULL || head->content_length > 0;
-    size_t hosts = count_headers(headers, "host");
-    if (hosts > 1 || (hosts == 0 && !http10))
-        return WP_ERR_INVALID;
-    if (hosts == 1 && !wp_host_valid(wp_headers_get(headers, "host")))
-        return WP_ERR_INVALID;
-    return WP_OK;
-}
-
-static enum wp_err read_head(struct client *client, const struct wp_message *message)
-{
-    struct wp_server_request *request = client->request;
-    struct wp_request_head *head = &request->head;
-    wp_view raw = wp_arena_copy(request->arena, wp_buf_view(&message->target));
-    head->method = wp_view_of(llhttp_method_name(message->parser.method));
-    head->headers = message->headers;
-    head->peer_address = wp_view_of(client->peer.address);
-    head->peer_port = client->peer.port;
-    head->tls = client->server->tls != NULL;
-    if (raw.ptr == NULL)
-        return WP_ERR_NO_MEMORY;
-    enum wp_err err = check_framing(message, head);
-    if (err == WP_OK && !wp_target_parse(request->arena, raw, head))
-        err = WP_ERR_INVALID;
-    if (err == WP_OK && head->path.ptr == NULL)
-        err = WP_ERR_NO_MEMORY;
-    if (err == WP_OK && wp_view_is(head->path, "*") && !wp_view_is(head->method, "OPTIONS"))
-        err = WP_ERR_INVALID;
-    wp_view expect = wp_headers_get(&head->headers, "expect");
-    bool http10 = message->parser.http_minor == 0; // its expectations are ignored (RFC 9110 10.1.1)
-    if (err == WP_OK && expect.ptr != NULL && !http10) {
-        head->expect_continue = wp_view_eq_nocase(expect, WP_VIEW("100-continue"));
-        err = head->expect_continue ? WP_OK : WP_ERR_EXPECTATION;
-    }
-    if (err == WP_OK && head->has_body && head->content_length != UINT64_MAX &&
-        head->content_length > client->server->limits.body_max)
-        err = WP_ERR_TOO_LARGE;
-    return err;
-}
-
 static void send_continue(struct wp_server_request *request)
 {
     const wp_view line = WP_VIEW("HTTP/1.1 100 Continue\r\n\r\n");
@@ -394,7 +218,8 @@ static void await_body(struct client *client)
         request->body_begin_ns = now;
     if (limits->body_rate_min > 0) {
         uint64_t passed_ms = (now - request->body_begin_ns) / 1000000;
-        uint64_t allowed_ms = limits->body_idle_ms + request->left * 1000 / limits->body_rate_min;
+        uint64_t allowed_ms =
+            limits->body_idle_ms + request->body_seen * 1000 / limits->body_rate_min;
         if (allowed_ms < passed_ms + wait_ms)
             wait_ms = allowed_ms > passed_ms ? allowed_ms - passed_ms : 0;
     }
@@ -405,7 +230,7 @@ static bool on_head(void *arg, struct wp_message *message)
 {
     struct client *client = arg;
     struct wp_server_request *request = client->request;
-    enum wp_err err = read_head(client, message);
+    enum wp_err err = wp_request_head_read(request, message);
     if (err != WP_OK) {
         message->err = err;
         return false;
@@ -434,9 +259,9 @@ static void on_body(void *arg, wp_view bytes)
     struct wp_server_request *request = client->request;
     if (request == NULL || request->ended || request->aborted)
         return;
-    request->left += bytes.len; // counts the request's body until the response begins
+    request->body_seen += bytes.len;
     if (request->head.content_length == UINT64_MAX &&
-        request->left > client->server->limits.body_max) {
+        request->body_seen > client->server->limits.body_max) {
         client->message.err = WP_ERR_TOO_LARGE;
         return;
     }
@@ -604,7 +429,7 @@ static char *conn_room(void *arg, size_t *room)
         request->started || request->head.content_length == UINT64_MAX ||
         client->server->handler->body_room == NULL)
         return NULL;
-    uint64_t left = request->head.content_length - request->left;
+    uint64_t left = request->head.content_length - request->body_seen;
     char *at = client->server->handler->body_room(request->state, room);
     *room = *room < left ? *room : (size_t)left;
     return at;
@@ -685,108 +510,7 @@ void wp_request_pause_body(struct wp_server_request *request)
     wp_conn_read_enable(client->conn, false);
 }
 
-static void append_header(struct wp_buf *out, wp_view name, wp_view value)
-{
-    if (!wp_header_value_valid(value) || !wp_header_value_valid(name))
-        return;
-    wp_buf_append(out, name);
-    wp_buf_append_cstring(out, ": ");
-    wp_buf_append(out, value);
-    wp_buf_append_cstring(out, "\r\n");
-}
-
-static void build_head(struct wp_server_request *request, int status,
-                       const struct wp_headers *headers, uint64_t content_length,
-                       struct wp_buf *out)
-{
-    struct client *client = request->client;
-    char date[30];
-    bool http10 = client->message.parser.http_minor == 0;
-    wp_format_http_date(wp_wall_ms(), date);
-    wp_buf_append_cstring(out, "HTTP/1.1 ");
-    wp_buf_append_u64(out, (uint64_t)status);
-    wp_buf_append_char(out, ' ');
-    wp_buf_append_cstring(out, reason(status));
-    wp_buf_append_cstring(out, "\r\nDate: ");
-    wp_buf_append_cstring(out, date);
-    wp_buf_append_cstring(out, "\r\n");
-    for (size_t i = 0; i < headers->count; i++)
-        append_header(out, headers->list[i].name, headers->list[i].value);
-    request->silent = wp_view_is(request->head.method, "HEAD") || status == 204 || status == 304;
-    if (content_length != UINT64_MAX && status != 204) {
-        wp_buf_append_cstring(out, "Content-Length: ");
-        wp_buf_append_u64(out, content_length);
-        wp_buf_append_cstring(out, "\r\n");
-    } else if (content_length == UINT64_MAX && !request->silent) {
-        request->chunked = !http10;
-        if (request->chunked)
-            wp_buf_append_cstring(out, "Transfer-Encoding: chunked\r\n");
-        else
-            client->close_after = true;
-    }
-    // A body that nobody will read: the connection cannot be used again.
-    if (request->head.has_body && !request->body_done)
-        client->close_after = true;
-    if (client->server->draining)
-        client->close_after = true;
-    if (client->close_after)
-        wp_buf_append_cstring(out, "Connection: close\r\n");
-    else if (http10)
-        wp_buf_append_cstring(out, "Connection: keep-alive\r\n");
-    wp_buf_append_cstring(out, "\r\n");
-}
-
-static enum wp_err write_parts(struct wp_server_request *request, const wp_view *parts,
-                               size_t count)
-{
-    struct client *client = request->client;
-    enum wp_err err = wp_conn_write(client->conn, parts, count);
-    if (err == WP_OK && wp_conn_sending(client->conn) && !wp_timer_active(&client->write_timer) &&
-        wp_conn_queued(client->conn) > WP_CONN_HIGH)
-        wp_timer_start(&client->write_timer, client->server->limits.write_idle_ms);
-    return err == WP_OK ? WP_OK : WP_ERR_CLIENT_GONE;
-}
-
-enum wp_err wp_response_head(struct wp_server_request *request, int status,
-                             const struct wp_headers *headers, uint64_t content_length)
-{
-    char room[HEAD_ROOM];
-    struct wp_buf head = wp_buf_make_in(room, sizeof(room), 1024 * 1024);
-    if (request->client == NULL || request->aborted)
-        return WP_ERR_CLIENT_GONE;
-    WP_CHECK(!request->started);
-    request->started = true;
-    build_head(request, status, headers, content_length, &head);
-    wp_view part = wp_buf_view(&head);
-    enum wp_err err = wp_buf_ok(&head) ? write_parts(request, &part, 1) : WP_ERR_NO_MEMORY;
-    wp_buf_free(&head);
-    return err;
-}
-
-enum wp_err wp_response_write(struct wp_server_request *request, wp_view bytes, bool *pause)
-{
-    char size[24];
-    size_t at = sizeof(size);
-    *pause = false;
-    if (request->client == NULL || request->aborted || request->ended)
-        return WP_ERR_CLIENT_GONE;
-    if (request->silent || bytes.len == 0)
-        return WP_OK;
-    size[--at] = '\n';
-    size[--at] = '\r';
-    for (size_t rest = bytes.len; rest > 0; rest >>= 4)
-        size[--at] = "0123456789abcdef"[rest & 15];
-    const wp_view chunk[] = {wp_view_make(size + at, sizeof(size) - at), bytes, WP_VIEW("\r\n")};
-    enum wp_err err =
-        request->chunked ? write_parts(request, chunk, 3) : write_parts(request, &bytes, 1);
-    if (err == WP_OK && wp_conn_queued(request->client->conn) > WP_CONN_HIGH) {
-        *pause = true;
-        request->want_drain = true;
-    }
-    return err;
-}
-
-static void after_response(struct client *client, bool body_done)
+void wp_server_response_sent(struct client *client, bool body_done)
 {
     if (client->close_after || !body_done) {
         // While on_head runs the parser is on the stack; it stops at the pause and all is over.
@@ -798,73 +522,6 @@ static void after_response(struct client *client, bool body_done)
     wp_conn_read_enable(client->conn, true);
     wp_loop_defer(client->server->loop, &client->next);
 }
-
-void wp_response_end(struct wp_server_request *request)
-{
-    const wp_view last = WP_VIEW("0\r\n\r\n");
-    struct client *client = request->client;
-    if (request->ended || request->aborted)
-        return;
-    request->ended = true;
-    if (client == NULL)
-        return;
-    wp_timer_stop(&client->timer);
-    if (request->chunked && !request->silent && write_parts(request, &last, 1) != WP_OK)
-        client->close_after = true;
-    bool body_done = !request->head.has_body || request->body_done;
-    let_go(request);
-    after_response(client, body_done);
-}
-
-void wp_response_abort(struct wp_server_request *request)
-{
-    struct client *client = request->client;
-    if (request->aborted || request->ended)
-        return;
-    request->ended = true;
-    if (client == NULL)
-        return;
-    let_go(request);
-    wp_timer_stop(&client->timer);
-    // RST: no one may take what came for a whole answer
-    wp_conn_reset(client->conn);
-    wp_timer_stop(&client->write_timer);
-    wp_deferred_cancel(&client->next);
-    client->conn = NULL;
-    wp_list_unlink(&client->link);
-    wp_loop_defer(client->server->loop, &client->gone);
-}
-
-void wp_response_send(struct wp_server_request *request, int status,
-                      const struct wp_headers *headers, wp_view body)
-{
-    char room[HEAD_ROOM];
-    struct wp_buf head = wp_buf_make_in(room, sizeof(room), 1024 * 1024);
-    if (request->client == NULL || request->aborted || request->ended)
-        return;
-    WP_CHECK(!request->started);
-    request->started = true;
-    build_head(request, status, headers, body.len, &head);
-    const wp_view parts[] = {wp_buf_view(&head), request->silent ? WP_VIEW("") : body};
-    if (!wp_buf_ok(&head) || write_parts(request, parts, 2) != WP_OK) {
-        wp_buf_free(&head);
-        wp_response_abort(request);
-        return;
-    }
-    wp_buf_free(&head);
-    wp_response_end(request);
-}
-
-bool wp_response_started(const struct wp_server_request *request)
-{
-    return request->started;
-}
-
-uint64_t wp_response_bytes_queued(const struct wp_server_request *request)
-{
-    return request->client == NULL ? 0 : wp_conn_queued(request->client->conn);
-}
-
 // The server -------------------------------------------------------------------------------------
 
 static void deadline_passed(void *arg)

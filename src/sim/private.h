@@ -2,6 +2,7 @@
 #ifndef WP_SIM_PRIVATE_H
 #define WP_SIM_PRIVATE_H
 
+#include "base/buf.h"
 #include "base/map.h"
 #include "crypto/digest.h"
 #include "http/server.h"
@@ -168,6 +169,56 @@ int64_t sim_now_ms(const struct wp_sim *sim);
 // The first fault that is armed for this account and body, taken (counted down); false if there is
 // none.
 bool sim_fault_take(struct sim_account *account, wp_view body, struct sim_fault *out);
+
+// calls --------------------------------------------------------------------------------------
+
+enum sim_endpoint {
+    SIM_INVOKE,
+    SIM_INVOKE_STREAM,
+    SIM_BEDROCK_COUNT,
+    SIM_MESSAGES,
+    SIM_COUNT,
+    SIM_MODELS,
+    SIM_CONTROL,
+    SIM_UNKNOWN,
+};
+
+struct sim_call {
+    uint32_t magic;
+    struct wp_sim *sim;
+    struct wp_server_request *request;
+    const struct wp_request_head *head;
+    struct wp_arena *arena;
+    struct wp_buf body;
+    enum sim_endpoint endpoint;
+    enum sim_platform platform;
+    wp_view model; // of the path
+    struct sim_account *account;
+    size_t log_index; // in account->log; SIZE_MAX: none
+    struct sim_request parsed;
+    struct sim_usage usage;
+    struct sim_cache_use use;
+    struct sim_answer answer;
+    struct sim_fault fault;
+    bool faulty;
+    bool begun, ended; // the cache knows; the response is over
+    size_t next;       // event to send
+    struct wp_timer timer;
+};
+
+// reply.c: how a call is answered, faults included.
+struct sim_call *sim_call_of(void *state);
+// Its row in the account's log; NULL: none.
+struct sim_logged *sim_call_logged(struct sim_call *call);
+void sim_send_whole(struct sim_call *call, int status, const char *content_type, wp_view body,
+                    const struct wp_header *extra, size_t count);
+// The platform's envelope. `type` and `retry_after` may be NULL.
+void sim_send_error(struct sim_call *call, int status, wp_view message, const char *type,
+                    const char *retry_after);
+// Faults that strike before a head. True if the call is dealt with.
+bool sim_fault_before_head(struct sim_call *call);
+// Sends call->answer, as events or whole. A timer's callback: `arg` is the call.
+void sim_answer_send(void *arg);
 
 // control.c
 void sim_control(struct wp_sim *sim, struct wp_server_request *request,
