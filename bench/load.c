@@ -7,7 +7,8 @@
 //
 // -c  a new connection for each request
 // -s  hold: each connection sends one request and reads its answer until SECONDS after the last of
-//     them has begun; what was received in that time is counted
+//     them has begun, or SIGINT; what was received in that time is counted, and printed at SIGUSR1
+//     too
 // -n  count this text in the answers ("events")
 //
 // Answers with Content-Length or chunked coding are understood.
@@ -15,6 +16,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -278,11 +280,31 @@ static void turn(int timeout_ms)
     }
 }
 
+static volatile sig_atomic_t interrupted, asked;
+
+static void on_signal(int number)
+{
+    if (number == SIGINT)
+        interrupted = 1;
+    else
+        asked = 1;
+}
+
+static void print_held(uint64_t begun)
+{
+    printf("{\"streams\":%zu,\"errors\":%zu,\"ended\":%zu,\"seconds\":%.6f,\"events\":%zu,"
+           "\"bytes\":%zu}\n",
+           begun_answers, errors, done, (double)(now_ns() - begun) / 1e9, events, received);
+    fflush(stdout);
+}
+
 // Opens all streams, a hundred at a time so that no backlog overflows, then listens.
 static int hold(struct connection *all, size_t connections)
 {
     uint64_t limit = now_ns() + 120ull * 1000000000u;
     total = connections;
+    signal(SIGINT, on_signal);
+    signal(SIGUSR1, on_signal);
     for (size_t i = 0; i < connections; i++) {
         open_connection(&all[i]);
         next_request(&all[i]);
@@ -295,11 +317,14 @@ static int hold(struct connection *all, size_t connections)
     uint64_t begun = now_ns(), until = begun + (uint64_t)(hold_seconds * 1e9);
     printf("{\"streams\":%zu,\"errors\":%zu}\n", begun_answers, errors);
     fflush(stdout);
-    while (now_ns() < until)
+    while (now_ns() < until && !interrupted) {
         turn(10);
-    printf("{\"streams\":%zu,\"errors\":%zu,\"ended\":%zu,\"seconds\":%.6f,\"events\":%zu,"
-           "\"bytes\":%zu}\n",
-           begun_answers, errors, done, (double)(now_ns() - begun) / 1e9, events, received);
+        if (asked) {
+            asked = 0;
+            print_held(begun);
+        }
+    }
+    print_held(begun);
     return errors == 0 && begun_answers == connections ? 0 : 1;
 }
 

@@ -112,16 +112,19 @@ static void give_chunk(struct chunk *chunk)
     spares.count[index]++;
 }
 
-void wp_arena_trim(void)
+size_t wp_arena_trim(void)
 {
+    size_t freed = 0;
     for (size_t i = 0; i < SIZES; i++) {
         for (; spares.least[i] > 0; spares.least[i]--, spares.count[i]--) {
             struct chunk *chunk = spares.first[i];
             spares.first[i] = chunk->next;
+            freed += chunk->size;
             wp_free(chunk);
         }
         spares.least[i] = spares.count[i];
     }
+    return freed;
 }
 
 // Arenas --------------------------------------------------------------------------------------

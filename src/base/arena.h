@@ -37,8 +37,8 @@ bool wp_arena_on_destroy(struct wp_arena *arena, void (*fn)(void *arg), void *ar
 // Bytes handed out so far.
 size_t wp_arena_used(const struct wp_arena *arena);
 
-// Gives the calling thread's spare chunks back that were not needed since the last call.
-void wp_arena_trim(void);
+// Gives the calling thread's spare chunks back that were not needed since the last call; bytes.
+size_t wp_arena_trim(void);
 
 #define WP_ARENA_NEW(arena, type) ((type *)wp_arena_alloc((arena), sizeof(type)))
 

@@ -22,7 +22,20 @@ void wp_chunk_pool_clear(struct wp_chunk_pool *pool)
         pool->free = chunk->next;
         wp_free(chunk);
     }
-    pool->free_count = 0;
+    pool->free_count = pool->least = 0;
+}
+
+size_t wp_chunk_pool_trim(struct wp_chunk_pool *pool)
+{
+    size_t freed = pool->least;
+    for (size_t i = 0; i < freed; i++) {
+        struct wp_chunk *chunk = pool->free;
+        pool->free = chunk->next;
+        wp_free(chunk);
+    }
+    pool->free_count -= freed;
+    pool->least = pool->free_count;
+    return freed * WP_CHUNK_SIZE;
 }
 
 static struct wp_chunk *take(struct wp_chunk_pool *pool)
@@ -34,7 +47,8 @@ static struct wp_chunk *take(struct wp_chunk_pool *pool)
         chunk = wp_realloc(NULL, WP_CHUNK_SIZE); // not zeroed: it is overwritten
     } else {
         pool->free = chunk->next;
-        pool->free_count--;
+        if (--pool->free_count < pool->least)
+            pool->least = pool->free_count;
     }
     if (chunk != NULL) {
         chunk->next = NULL;

@@ -18,9 +18,11 @@ struct wp_chunk_pool {
     struct wp_chunk *free;
     size_t free_count;
     size_t keep;
+    size_t least; // fewest free since the last trim: those were not needed
 };
 void wp_chunk_pool_init(struct wp_chunk_pool *pool, size_t keep);
-void wp_chunk_pool_clear(struct wp_chunk_pool *pool); // frees what is not lent
+void wp_chunk_pool_clear(struct wp_chunk_pool *pool);  // frees what is not lent
+size_t wp_chunk_pool_trim(struct wp_chunk_pool *pool); // frees what was not lent since; bytes
 
 struct wp_bufq {
     struct wp_chunk_pool *pool;

@@ -9,7 +9,7 @@
 #include "gateway/warm.h"
 #include "net/listener.h"
 
-enum { WORKER_MAGIC = 0x574f524b, HOUSEKEEPING_MS = 1000, TIDY_MS = 5000 };
+enum { WORKER_MAGIC = 0x574f524b, HOUSEKEEPING_MS = 1000, TIDY_MS = 5000, LOOSE_MOST = 256 * 1024 };
 
 struct wp_crew {
     struct wp_gateway *gateway;
@@ -20,6 +20,7 @@ struct wp_crew {
     uint32_t running; // threads started
     _Atomic uint32_t drains;
     _Atomic uint32_t finished; // threads whose loop has ended
+    _Atomic size_t loose;      // bytes that tidying gave back to the heap since it was trimmed
 };
 
 static void housekeeping(void *arg)
@@ -32,18 +33,20 @@ static void housekeeping(void *arg)
     wp_timer_start(&worker->housekeeping, HOUSEKEEPING_MS);
 }
 
-// Spare memory that the last seconds did not need goes back; the heap is trimmed once it is quiet.
+// Spare memory that the last seconds did not need goes back to the heap. The heap is trimmed when
+// no request has come: once after the last, and again while open streams leave something behind.
 static void tidy(void *arg)
 {
     struct wp_worker *worker = arg;
     WP_CHECK_MAGIC(worker, WORKER_MAGIC);
     uint64_t served = atomic_load(&worker->gateway->counters.requests);
     bool quiet = served == worker->served;
-    wp_arena_trim();
-    if (quiet && served != worker->tidied) {
-        wp_chunk_pool_clear(wp_loop_chunks(worker->loop));
-        if (worker->index == 0)
-            wp_alloc_trim();
+    _Atomic size_t *loose = &worker->crew->loose;
+    atomic_fetch_add(loose, wp_arena_trim() + wp_chunk_pool_trim(wp_loop_chunks(worker->loop)));
+    if (quiet && worker->index == 0 &&
+        (served != worker->tidied || atomic_load(loose) > LOOSE_MOST)) {
+        atomic_store(loose, 0);
+        wp_alloc_trim();
         worker->tidied = served;
     }
     worker->served = served;

@@ -93,11 +93,35 @@ static void bufq_is_a_queue(void **state)
     free(out);
 }
 
+// What is lent again and again stays; what nobody needed between two trims goes back.
+static void pool_trim_follows_use(void **state)
+{
+    (void)state;
+    struct wp_chunk_pool pool;
+    struct wp_bufq queue;
+    char *bytes = calloc(1, 10 * WP_CHUNK_SIZE);
+    wp_chunk_pool_init(&pool, 64);
+    wp_bufq_init(&queue, &pool, 20 * WP_CHUNK_SIZE);
+    assert_true(wp_bufq_append(&queue, wp_view_make(bytes, 9 * WP_CHUNK_SIZE)));
+    wp_bufq_clear(&queue);
+    assert_int_equal(pool.free_count, 10);          // nine chunks' worth of bytes, and the headers
+    assert_int_equal(wp_chunk_pool_trim(&pool), 0); // all were in use since the last trim
+    assert_true(wp_bufq_append(&queue, wp_view_make(bytes, 2 * WP_CHUNK_SIZE)));
+    wp_bufq_clear(&queue);
+    assert_int_equal(wp_chunk_pool_trim(&pool), 7 * WP_CHUNK_SIZE);
+    assert_int_equal(pool.free_count, 3);
+    assert_int_equal(wp_chunk_pool_trim(&pool), 3 * WP_CHUNK_SIZE);
+    assert_int_equal(wp_chunk_pool_trim(&pool), 0);
+    wp_chunk_pool_clear(&pool);
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arena_limits_and_hooks),
         cmocka_unit_test(buf_stops_at_its_maximum),
+        cmocka_unit_test(pool_trim_follows_use),
         cmocka_unit_test(bufq_is_a_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
