@@ -130,9 +130,11 @@ static void read_body(struct refusal *refusal, wp_view body)
         return;
     refusal->body = body;
     const struct wp_json_val *root = wp_json_parse(refusal->source.arena, body);
+    refusal->is_object = wp_json_is_object(root);
+    if (wp_json_is_array(root)) // Vertex AI answers a streamed request with a list of its refusal
+        root = wp_json_at(root, 0);
     if (!wp_json_is_object(root))
         return;
-    refusal->is_object = true;
     const struct wp_json_val *error = wp_json_get(root, "error");
     if (wp_json_is_object(error)) {
         if (wp_view_is(wp_json_str(wp_json_get(root, "type")), "error"))
@@ -204,6 +206,8 @@ static void refine_refused(struct refusal *refusal)
     if (refusal->verdict.err != WP_ERR_UPSTREAM_REFUSED || refusal->verdict.status != 400)
         return;
     if (contains(text, "model identifier is invalid") || contains(text, "on-demand throughput"))
+        refusal->verdict = (struct verdict){WP_ERR_UPSTREAM_NOT_FOUND, 404};
+    else if (contains(text, "is not allowed to use Publisher Model"))
         refusal->verdict = (struct verdict){WP_ERR_UPSTREAM_NOT_FOUND, 404};
     else if (wp_view_is(text, "Operation not allowed"))
         refusal->verdict = (struct verdict){WP_ERR_UPSTREAM_AUTH, 0};
@@ -322,6 +326,14 @@ static bool is_auth(enum wp_err err)
     return err == WP_ERR_UPSTREAM_AUTH || err == WP_ERR_CREDENTIALS;
 }
 
+// Credentials that another try with new ones may mend. Google says 401 of every token that has
+// lapsed or was withdrawn, in the same words.
+static bool may_be_stale(const struct refusal *refusal)
+{
+    bool google = refusal->source.deployment->platform == WP_PLATFORM_VERTEX;
+    return contains(refusal->message, "expired") || (google && refusal->status == 401);
+}
+
 // A caller whose own token was refused must see that refusal; nobody may see the deployment's.
 static bool is_callers_own(const struct refusal *refusal)
 {
@@ -365,6 +377,17 @@ static wp_view relayed_body(const struct refusal *refusal)
     return body.ptr == NULL ? body : masked(arena, body);
 }
 
+// Anthropic's envelope from whoever speaks its protocol, and what a server that is compatible with
+// Anthropic's says instead. The clouds' own front doors (quota, identity, names) speak other
+// envelopes, which a client of the Messages API need not know.
+static bool is_relayed(const struct refusal *refusal)
+{
+    if (!refusal->ops->relays_errors || !refusal->is_object)
+        return false;
+    return refusal->envelope_type.len > 0 ||
+           (refusal->source.deployment->platform == WP_PLATFORM_ANTHROPIC && refusal->status < 500);
+}
+
 static wp_view client_body(const struct refusal *refusal, const char *type)
 {
     struct wp_arena *arena = refusal->source.arena;
@@ -372,8 +395,7 @@ static wp_view client_body(const struct refusal *refusal, const char *type)
     if (hides(refusal))
         return wp_anthropic_error_body(arena, type,
                                        wp_view_of(wp_err_info(refusal->verdict.err)->sentence), id);
-    if (refusal->ops->relays_errors && refusal->is_object &&
-        (refusal->envelope_type.len > 0 || refusal->status < 500)) {
+    if (is_relayed(refusal)) {
         wp_view copy = relayed_body(refusal);
         if (copy.ptr != NULL)
             return copy;
@@ -412,7 +434,7 @@ static void conclude(struct refusal *refusal, struct wp_upstream_error *out)
                     : wp_view_of(type);
     out->message = log_message(refusal);
     out->credentials = err == WP_ERR_CREDENTIALS ||
-                       (err == WP_ERR_UPSTREAM_AUTH && contains(refusal->message, "expired"));
+                       (err == WP_ERR_UPSTREAM_AUTH && may_be_stale(refusal));
     out->never_retry = out->spend_cap || says_never(refusal) || hides(refusal);
     out->context_window = err == WP_ERR_UPSTREAM_REFUSED && is_too_long(refusal->message);
     out->body = client_body(refusal, type);

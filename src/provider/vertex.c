@@ -70,7 +70,7 @@ static enum wp_err edit_body(struct wp_build *build)
     wp_build_collect_betas(build);
     wp_build_unframe(build);
     if (build->input->operation == WP_OP_COUNT_TOKENS)
-        wp_build_replace_model(build);
+        wp_build_replace_model(build, build->input->upstream_model);
     else
         wp_build_remove_member(build, "model");
     wp_build_billing_block(build, &wp_vertex_ops);
@@ -114,6 +114,7 @@ const struct wp_provider_ops wp_vertex_ops = {
     .rules = "vertex",
     .stream = WP_STREAM_SSE,
     .drops_billing_block = true,
+    .relays_errors = true,
     .auth = auth,
     .build = build,
 };

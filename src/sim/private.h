@@ -18,7 +18,19 @@ enum {
     SIM_LOOKBACK = 20,
 };
 
+// The dialect of a body.
 enum sim_platform { SIM_BEDROCK, SIM_ANTHROPIC, SIM_VERTEX };
+// Whose front door a call came through: several serve the same dialect, and each has its own way
+// to say who may not enter.
+enum sim_front {
+    SIM_FRONT_ANTHROPIC,
+    SIM_FRONT_BEDROCK,          // InvokeModel
+    SIM_FRONT_BEDROCK_MESSAGES, // bedrock-runtime's Messages route
+    SIM_FRONT_MANTLE,
+    SIM_FRONT_CLAUDE_AWS,
+    SIM_FRONT_VERTEX,
+    SIM_FRONT_FOUNDRY,
+};
 
 // cache.c ------------------------------------------------------------------------------------
 
@@ -192,6 +204,7 @@ struct sim_call {
     struct wp_buf body;
     enum sim_endpoint endpoint;
     enum sim_platform platform;
+    enum sim_front front;
     wp_view model; // of the path
     struct sim_account *account;
     size_t log_index; // in account->log; SIZE_MAX: none
@@ -212,13 +225,20 @@ struct sim_call *sim_call_of(void *state);
 struct sim_logged *sim_call_logged(struct sim_call *call);
 void sim_send_whole(struct sim_call *call, int status, const char *content_type, wp_view body,
                     const struct wp_header *extra, size_t count);
-// The platform's envelope. `type` and `retry_after` may be NULL.
-void sim_send_error(struct sim_call *call, int status, wp_view message, const char *type,
-                    const char *retry_after);
 // Faults that strike before a head. True if the call is dealt with.
 bool sim_fault_before_head(struct sim_call *call);
 // Sends call->answer, as events or whole. A timer's callback: `arg` is the call.
 void sim_answer_send(void *arg);
+
+// front.c: whose door it is, and what it says to those it turns away.
+void sim_front_choose(struct sim_call *call);
+// What the door asks of a request before the model sees it. NULL: nothing is wrong.
+const char *sim_front_refusal(const struct sim_call *call, int *status);
+// The service that a signature must be for.
+const char *sim_front_service(enum sim_front front);
+// An error in the form of that door. `type` and `retry_after` may be NULL.
+void sim_send_error(struct sim_call *call, int status, wp_view message, const char *type,
+                    const char *retry_after);
 
 // control.c
 void sim_control(struct wp_sim *sim, struct wp_server_request *request,

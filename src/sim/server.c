@@ -55,6 +55,12 @@ static struct sim_account *by_signature(struct sim_call *call, const char **reas
     if (!wp_sigv4_verify(&request, &call->head->headers, secret_of, sim, call->arena,
                          &access_key_id, reason))
         return NULL;
+    if (!wp_view_contains(wp_headers_get(&call->head->headers, "authorization"),
+                          wp_arena_printf(call->arena, "/%s/aws4_request",
+                                          sim_front_service(call->front)))) {
+        *reason = "Credential should be scoped to correct service";
+        return NULL;
+    }
     if (is_skewed(wp_headers_get(&call->head->headers, "x-amz-date"))) {
         *reason = "Signature expired or not yet current";
         return NULL;
@@ -69,6 +75,8 @@ static struct sim_account *by_key(struct sim_call *call)
 {
     wp_view authorization = wp_headers_get(&call->head->headers, "authorization");
     wp_view key = wp_headers_get(&call->head->headers, "x-api-key");
+    if (key.len == 0)
+        key = wp_headers_get(&call->head->headers, "api-key");
     if (wp_view_starts_with_nocase(authorization, WP_VIEW("Bearer ")))
         key = wp_view_trim(wp_view_skip(authorization, 7));
     for (size_t i = 0; i < call->sim->account_count && key.len > 0; i++) {
@@ -92,7 +100,7 @@ static bool authenticate(struct sim_call *call)
     if (call->account != NULL)
         return true;
     call->sim->unauthorized++;
-    if (call->platform == SIM_BEDROCK)
+    if (sim_front_service(call->front) != NULL)
         sim_send_error(
             call, 403,
             reason != NULL
@@ -146,6 +154,18 @@ static void log_call(struct sim_call *call)
 
 // Requests -------------------------------------------------------------------------------------
 
+// True if the door has turned the call away.
+static bool turned_away(struct sim_call *call)
+{
+    int status;
+    const char *refusal = sim_front_refusal(call, &status);
+    if (refusal == NULL)
+        return false;
+    call->account->rejected++;
+    sim_send_error(call, status, wp_view_of(refusal), NULL, NULL);
+    return true;
+}
+
 static void serve_inference(struct sim_call *call)
 {
     int status;
@@ -161,6 +181,8 @@ static void serve_inference(struct sim_call *call)
         sim_send_error(call, status, message, NULL, NULL);
         return;
     }
+    if (turned_away(call))
+        return;
     struct sim_logged *row = sim_call_logged(call);
     if (row != NULL) {
         copy_text(row->model, sizeof(row->model), call->parsed.model);
@@ -320,6 +342,7 @@ static void *on_head(void *context, struct wp_server_request *request,
     call->body = wp_buf_make(64 * 1024 * 1024);
     wp_timer_init(&call->timer, sim->loop, sim_answer_send, call);
     route(call);
+    sim_front_choose(call);
     if (head->has_body)
         wp_request_read_body(request);
     else

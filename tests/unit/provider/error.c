@@ -141,6 +141,74 @@ static void test_foreign_json_is_relayed(void **state)
     end(&f);
 }
 
+// What the clouds' own front doors say reaches the client in the envelope that it knows.
+static void test_cloud_envelopes(void **state)
+{
+    (void)state;
+    static const struct {
+        enum wp_platform platform;
+        int status;
+        const char *body;
+        enum wp_err err;
+        int client_status;
+        const char *client_body;
+    } rows[] = {
+        {WP_PLATFORM_VERTEX, 429,
+         "[{\"error\":{\"code\":429,\"message\":\"Quota exceeded\",\"status\":"
+         "\"RESOURCE_EXHAUSTED\"}}]",
+         WP_ERR_RATE_LIMITED, 429, ENVELOPE("rate_limit_error", "Quota exceeded")},
+        {WP_PLATFORM_VERTEX, 503,
+         "{\"error\":{\"code\":503,\"message\":\"away\",\"status\":\"UNAVAILABLE\"}}",
+         WP_ERR_OVERLOADED, 503, OVERLOADED("away")},
+        {WP_PLATFORM_VERTEX, 400,
+         "[{\"error\":{\"code\":400,\"message\":\"Project `1` is not allowed to use Publisher "
+         "Model `m`\",\"status\":\"FAILED_PRECONDITION\"}}]",
+         WP_ERR_UPSTREAM_NOT_FOUND, 404,
+         ENVELOPE("not_found_error", "Project `1` is not allowed to use Publisher Model `m`")},
+        {WP_PLATFORM_VERTEX, 400, " " ENVELOPE("invalid_request_error", "max_tokens: \\u00e9"),
+         WP_ERR_UPSTREAM_REFUSED, 400, " " ENVELOPE("invalid_request_error", "max_tokens: \\u00e9")},
+        {WP_PLATFORM_AZURE, 404,
+         "{\"error\":{\"code\":\"DeploymentNotFound\",\"message\":\"no such deployment\"}}",
+         WP_ERR_UPSTREAM_NOT_FOUND, 404, ENVELOPE("not_found_error", "no such deployment")},
+        {WP_PLATFORM_AZURE, 429, "{\"statusCode\":429,\"message\":\"Rate limit is exceeded\"}",
+         WP_ERR_RATE_LIMITED, 429, ENVELOPE("rate_limit_error", "Rate limit is exceeded")},
+        {WP_PLATFORM_BEDROCK_MANTLE, 400, "{\"message\":\"no such model\"}",
+         WP_ERR_UPSTREAM_REFUSED, 400, ENVELOPE("invalid_request_error", "no such model")},
+    };
+    for (size_t i = 0; i < WP_COUNT_OF(rows); i++) {
+        struct fixture f;
+        begin(&f, rows[i].platform);
+        refuse(&f, rows[i].status, rows[i].body);
+        assert_err(f.error.err, rows[i].err);
+        assert_int_equal(f.error.status, rows[i].client_status);
+        assert_view(f.error.body, rows[i].client_body);
+        assert_false(f.error.credentials);
+        end(&f);
+    }
+}
+
+// Google has the same words for a token that lapsed and for one that was withdrawn: a new one may
+// do. A permission that is missing stays so.
+static void test_google_tokens(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        bool refreshes;
+    } rows[] = {{401, true}, {403, false}};
+    for (size_t i = 0; i < WP_COUNT_OF(rows); i++) {
+        struct fixture f;
+        begin(&f, WP_PLATFORM_VERTEX);
+        refuse(&f, rows[i].status,
+               "{\"error\":{\"code\":401,\"message\":\"Request had invalid authentication "
+               "credentials.\",\"status\":\"UNAUTHENTICATED\"}}");
+        assert_err(f.error.err, WP_ERR_UPSTREAM_AUTH);
+        assert_int_equal(f.error.status, 502);
+        assert_int_equal(f.error.credentials, rows[i].refreshes);
+        end(&f);
+    }
+}
+
 static void test_unreadable_bodies(void **state)
 {
     (void)state;
@@ -457,6 +525,8 @@ int main(void)
         cmocka_unit_test(test_overloaded),
         cmocka_unit_test(test_never_retry),
         cmocka_unit_test(test_foreign_json_is_relayed),
+        cmocka_unit_test(test_cloud_envelopes),
+        cmocka_unit_test(test_google_tokens),
         cmocka_unit_test(test_unreadable_bodies),
         cmocka_unit_test(test_encoded_body_is_not_relayed),
         cmocka_unit_test(test_auth_is_generic),
