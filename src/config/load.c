@@ -305,13 +305,6 @@ static void apply_lists(struct loader *l, const struct wp_yaml_node *params,
     }
 }
 
-static bool is_aws(const struct wp_deployment_config *deployment)
-{
-    return deployment->platform == WP_PLATFORM_BEDROCK ||
-           deployment->platform == WP_PLATFORM_BEDROCK_MANTLE ||
-           deployment->platform == WP_PLATFORM_CLAUDE_AWS;
-}
-
 static wp_view from_environment(struct loader *l, const char *first, const char *second)
 {
     const char *value = getenv(first);
@@ -323,17 +316,18 @@ static wp_view from_environment(struct loader *l, const char *first, const char 
 // What LiteLLM takes from the environment where the configuration is silent.
 static void apply_environment(struct loader *l, struct wp_deployment_config *deployment)
 {
-    if (deployment->platform == WP_PLATFORM_BEDROCK && deployment->aws.runtime_endpoint.len == 0 &&
-        deployment->api_base.len == 0)
+    bool runtime = deployment->platform == WP_PLATFORM_BEDROCK ||
+                   deployment->platform == WP_PLATFORM_BEDROCK_MESSAGES;
+    if (runtime && deployment->aws.runtime_endpoint.len == 0 && deployment->api_base.len == 0)
         deployment->aws.runtime_endpoint =
             from_environment(l, "AWS_BEDROCK_RUNTIME_ENDPOINT", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME");
     if (deployment->platform == WP_PLATFORM_ANTHROPIC && deployment->api_key.len == 0) {
         deployment->api_key = from_environment(l, "ANTHROPIC_API_KEY", NULL);
         wp_log_register_secret(deployment->api_key);
     }
-    if (is_aws(deployment) && deployment->aws.role_arn.len == 0)
+    if (wp_platform_is_aws(deployment->platform) && deployment->aws.role_arn.len == 0)
         deployment->aws.role_arn = from_environment(l, "AWS_ROLE_NAME", NULL);
-    if (is_aws(deployment) && deployment->aws.region.len == 0)
+    if (wp_platform_is_aws(deployment->platform) && deployment->aws.region.len == 0)
         deployment->aws.region = from_environment(l, "AWS_REGION_NAME", NULL);
 }
 

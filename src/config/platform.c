@@ -3,8 +3,15 @@
 const char *wp_platform_name(enum wp_platform platform)
 {
     static const char *const names[WP_PLATFORM_COUNT] = {
-        "anthropic", "bedrock", "bedrock_mantle", "claude_aws", "vertex_ai", "azure_ai", "openai"};
+        "anthropic",  "bedrock",   "bedrock_messages", "bedrock_mantle",
+        "claude_aws", "vertex_ai", "azure_ai",         "openai"};
     return (unsigned)platform < WP_PLATFORM_COUNT ? names[platform] : "unknown";
+}
+
+bool wp_platform_is_aws(enum wp_platform platform)
+{
+    return platform == WP_PLATFORM_BEDROCK || platform == WP_PLATFORM_BEDROCK_MESSAGES ||
+           platform == WP_PLATFORM_BEDROCK_MANTLE || platform == WP_PLATFORM_CLAUDE_AWS;
 }
 
 static bool cut_prefix(wp_view *model, const char *prefix)
@@ -45,7 +52,9 @@ static void region_of_arn(struct wp_deployment_config *deployment, wp_view arn)
 static bool bedrock(struct wp_deployment_config *deployment, wp_view model)
 {
     deployment->platform = WP_PLATFORM_BEDROCK;
-    if (cut_prefix(&model, "mantle/"))
+    if (cut_prefix(&model, "messages/"))
+        deployment->platform = WP_PLATFORM_BEDROCK_MESSAGES;
+    else if (cut_prefix(&model, "mantle/"))
         deployment->platform = WP_PLATFORM_BEDROCK_MANTLE;
     else if (cut_prefix(&model, "claude_platform/"))
         deployment->platform = WP_PLATFORM_CLAUDE_AWS;

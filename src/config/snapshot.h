@@ -8,10 +8,11 @@
 #include "base/view.h"
 
 enum wp_platform {
-    WP_PLATFORM_ANTHROPIC,      // api.anthropic.com or compatible
-    WP_PLATFORM_BEDROCK,        // bedrock-runtime InvokeModel
-    WP_PLATFORM_BEDROCK_MANTLE, // bedrock-mantle Messages
-    WP_PLATFORM_CLAUDE_AWS,     // aws-external-anthropic
+    WP_PLATFORM_ANTHROPIC,        // api.anthropic.com or compatible
+    WP_PLATFORM_BEDROCK,          // bedrock-runtime InvokeModel
+    WP_PLATFORM_BEDROCK_MESSAGES, // bedrock-runtime's Messages route
+    WP_PLATFORM_BEDROCK_MANTLE,   // bedrock-mantle Messages
+    WP_PLATFORM_CLAUDE_AWS,       // aws-external-anthropic
     WP_PLATFORM_VERTEX,
     WP_PLATFORM_AZURE, // AI Foundry
     WP_PLATFORM_OPENAI,
@@ -19,6 +20,8 @@ enum wp_platform {
 };
 // "anthropic", "bedrock", "bedrock_mantle", … as logs and metrics name it.
 const char *wp_platform_name(enum wp_platform platform);
+// Does AWS serve it, so that AWS credentials and a region belong to it?
+bool wp_platform_is_aws(enum wp_platform platform);
 
 enum wp_billing_header { WP_BILLING_DEFAULT, WP_BILLING_KEEP, WP_BILLING_DROP };
 

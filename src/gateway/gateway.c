@@ -140,13 +140,6 @@ struct wp_runtime *wp_gateway_runtime(struct wp_gateway *gateway)
     return runtime;
 }
 
-static bool is_aws(const struct wp_deployment_config *deployment)
-{
-    return deployment->platform == WP_PLATFORM_BEDROCK ||
-           deployment->platform == WP_PLATFORM_BEDROCK_MANTLE ||
-           deployment->platform == WP_PLATFORM_CLAUDE_AWS;
-}
-
 // api_key beats AWS_BEARER_TOKEN_BEDROCK; the environment's token serves only deployments that
 // name no credentials of their own (wire.md: it beats the default chain, not explicit ones).
 static wp_view bearer_of(const struct wp_deployment_config *deployment)
@@ -282,7 +275,7 @@ static bool attach_credentials(struct wp_runtime *runtime,
 {
     if (deployment->platform == WP_PLATFORM_VERTEX)
         return deployment->api_key.len > 0 || attach_google(runtime, index);
-    if (!is_aws(deployment))
+    if (!wp_platform_is_aws(deployment->platform))
         return true;
     runtime->deployments[index].bearer = bearer_of(deployment);
     return runtime->deployments[index].bearer.len > 0 || attach_source(runtime, index);

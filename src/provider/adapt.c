@@ -96,19 +96,19 @@ static wp_view member_value(wp_view object, const char *name)
 
 // --- model, stream, billing block ---------------------------------------------------------------
 
-void wp_build_replace_model(struct wp_build *build)
+void wp_build_replace_model(struct wp_build *build, wp_view name)
 {
     const struct wp_request *request = build->input->request;
-    wp_view wanted = build->input->upstream_model, with = {NULL, 0};
+    wp_view with = {NULL, 0};
     for (size_t i = 0; i < request->member_count; i++) {
         const struct wp_member *member = &request->members[i];
         if (!wp_build_key_is(member->key, "model"))
             continue;
         wp_view present = decoded(build, member->value);
-        if (present.ptr != NULL && wp_view_eq(present, wanted))
+        if (present.ptr != NULL && wp_view_eq(present, name))
             continue;
         if (with.ptr == NULL)
-            with = json_string(build, wanted);
+            with = json_string(build, name);
         if (with.ptr != NULL)
             replace(build, member->value, with);
     }

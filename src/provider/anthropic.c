@@ -93,7 +93,7 @@ static enum wp_err build(struct wp_build *build)
         return err;
     wp_build_header(build, "anthropic-beta", wp_build_beta_list(build));
     wp_build_extra_headers(build);
-    wp_build_replace_model(build);
+    wp_build_replace_model(build, build->input->upstream_model);
     wp_build_markers(build, WP_MARKERS_TTL | WP_MARKERS_TOP);
     wp_build_billing_block(build, &wp_anthropic_ops);
     err = wp_build_adapt_alias(build, &wp_anthropic_ops);

@@ -37,7 +37,7 @@ static enum wp_err build(struct wp_build *build)
         return err;
     wp_build_collect_betas(build);
     wp_build_unframe(build);
-    wp_build_replace_model(build);
+    wp_build_replace_model(build, build->input->upstream_model);
     wp_build_billing_block(build, &wp_azure_ops);
     err = wp_build_adapt(build, &wp_azure_ops);
     if (err == WP_OK)

@@ -39,6 +39,7 @@ const struct wp_provider_ops *wp_provider_ops(enum wp_platform platform);
 
 extern const struct wp_provider_ops wp_anthropic_ops;
 extern const struct wp_provider_ops wp_bedrock_ops;
+extern const struct wp_provider_ops wp_bedrock_messages_ops;
 extern const struct wp_provider_ops wp_mantle_ops;
 extern const struct wp_provider_ops wp_claude_aws_ops;
 extern const struct wp_provider_ops wp_vertex_ops;
@@ -79,9 +80,9 @@ enum wp_err wp_build_fail(struct wp_build *build, enum wp_err err, const char *d
 
 // Body edits (adapt.c). A key of the body, escapes taken into account.
 bool wp_build_key_is(wp_view key, const char *name);
-// Every "model" of the body becomes the upstream's name (every one: a second one must not reach
-// the provider unseen).
-void wp_build_replace_model(struct wp_build *build);
+// Every "model" of the body becomes `name` (every one: a second one must not reach the provider
+// unseen).
+void wp_build_replace_model(struct wp_build *build, wp_view name);
 void wp_build_remove_member(struct wp_build *build, const char *name);
 // The gateway's own changes to the cache markers; `target`: enum wp_markers_target.
 void wp_build_markers(struct wp_build *build, uint32_t target);

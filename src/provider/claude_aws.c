@@ -42,7 +42,7 @@ static enum wp_err build(struct wp_build *build)
         return err;
     wp_build_collect_betas(build);
     wp_build_unframe(build);
-    wp_build_replace_model(build);
+    wp_build_replace_model(build, build->input->upstream_model);
     wp_build_markers(build, WP_MARKERS_TTL | WP_MARKERS_TOP);
     wp_build_billing_block(build, &wp_claude_aws_ops);
     err = wp_build_adapt_alias(build, &wp_claude_aws_ops);

@@ -433,8 +433,8 @@ static void conclude(struct refusal *refusal, struct wp_upstream_error *out)
                     ? wp_arena_copy(refusal->source.arena, bounded(refusal->envelope_type, 64))
                     : wp_view_of(type);
     out->message = log_message(refusal);
-    out->credentials = err == WP_ERR_CREDENTIALS ||
-                       (err == WP_ERR_UPSTREAM_AUTH && may_be_stale(refusal));
+    out->credentials =
+        err == WP_ERR_CREDENTIALS || (err == WP_ERR_UPSTREAM_AUTH && may_be_stale(refusal));
     out->never_retry = out->spend_cap || says_never(refusal) || hides(refusal);
     out->context_window = err == WP_ERR_UPSTREAM_REFUSED && is_too_long(refusal->message);
     out->body = client_body(refusal, type);

@@ -18,6 +18,7 @@ const struct wp_provider_ops *wp_provider_ops(enum wp_platform platform)
     static const struct wp_provider_ops *const table[WP_PLATFORM_COUNT] = {
         [WP_PLATFORM_ANTHROPIC] = &wp_anthropic_ops,
         [WP_PLATFORM_BEDROCK] = &wp_bedrock_ops,
+        [WP_PLATFORM_BEDROCK_MESSAGES] = &wp_bedrock_messages_ops,
         [WP_PLATFORM_BEDROCK_MANTLE] = &wp_mantle_ops,
         [WP_PLATFORM_CLAUDE_AWS] = &wp_claude_aws_ops,
         [WP_PLATFORM_VERTEX] = &wp_vertex_ops,

@@ -16,6 +16,7 @@ void wp_limits_need(enum wp_platform platform, const struct wp_forecast *forecas
     *out = (struct wp_need){.requests = 1, .tokens = total, .input = unread};
     switch (platform) {
     case WP_PLATFORM_BEDROCK:
+    case WP_PLATFORM_BEDROCK_MESSAGES:
         out->tokens = total + max_tokens;
         break;
     case WP_PLATFORM_BEDROCK_MANTLE:

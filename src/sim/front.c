@@ -56,8 +56,7 @@ const char *sim_front_refusal(const struct sim_call *call, int *status)
     *status = 400;
     switch (call->front) {
     case SIM_FRONT_BEDROCK_MESSAGES:
-        return has_profile(call->parsed.model) ? NULL
-                                               : "The provided model identifier is invalid.";
+        return has_profile(call->parsed.model) ? NULL : "The provided model identifier is invalid.";
     case SIM_FRONT_MANTLE:
         *status = 404;
         return wp_view_starts_with(call->parsed.model, WP_VIEW("anthropic."))

@@ -55,9 +55,9 @@ static struct sim_account *by_signature(struct sim_call *call, const char **reas
     if (!wp_sigv4_verify(&request, &call->head->headers, secret_of, sim, call->arena,
                          &access_key_id, reason))
         return NULL;
-    if (!wp_view_contains(wp_headers_get(&call->head->headers, "authorization"),
-                          wp_arena_printf(call->arena, "/%s/aws4_request",
-                                          sim_front_service(call->front)))) {
+    if (!wp_view_contains(
+            wp_headers_get(&call->head->headers, "authorization"),
+            wp_arena_printf(call->arena, "/%s/aws4_request", sim_front_service(call->front)))) {
         *reason = "Credential should be scoped to correct service";
         return NULL;
     }

@@ -1,19 +1,16 @@
-// Every platform behind both dialects, with the real clients. Prints a table: rows are features,
-// columns are platforms.
+// Every platform behind both dialects, with the real clients. Fills a table of docs/platforms.md:
+// rows are features, columns are platforms.
 import test from "node:test";
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import Anthropic from "@anthropic-ai/sdk";
-import { startPair, model, masterKey, root, until } from "./support/processes.mjs";
+import { startPair, model, masterKey, until } from "./support/processes.mjs";
 import { makeHome, openClaude, runClaude } from "./support/claude.mjs";
+import { matrix } from "./support/matrix.mjs";
 import { platforms } from "./support/platforms.mjs";
 
-const results = new Map(); // feature → platform → "yes"
-const passed = (feature, platform) => {
-  if (!results.has(feature)) results.set(feature, new Map());
-  results.get(feature).set(platform, "yes");
-};
+const { passed, check } = matrix("platforms", Object.keys(platforms));
 const sdk = (gateway) => new Anthropic({ baseURL: gateway.url, apiKey: masterKey, maxRetries: 0 });
 const hello = { model, max_tokens: 100, messages: [{ role: "user", content: "hello" }] };
 const big = [{ type: "text", text: "Words that are worth a cache entry. ".repeat(400), cache_control: { type: "ephemeral" } }];
@@ -45,7 +42,7 @@ for (const [platform, configure] of Object.entries(platforms)) {
   test(`${platform}: errors and failover`, async (t) => {
     const { gateway, upstream } = await start(t);
     const client = sdk(gateway);
-    await upstream.fault({ account: "*", kind: "status", status: 400, count: 2, type: "ValidationException", message: "prompt is too long: 250000 tokens > 200000 maximum" });
+    await upstream.fault({ account: "*", kind: "status", status: 400, count: 2, message: "prompt is too long: 250000 tokens > 200000 maximum" });
     await assert.rejects(client.messages.create(hello), (error) => error.status === 400 && /prompt is too long/.test(error.message));
     await upstream.reset(false);
     await upstream.fault({ account: "account-1", kind: "status", status: 529, count: 50 });
@@ -155,27 +152,4 @@ for (const [platform, configure] of Object.entries(platforms)) {
   });
 }
 
-// docs/platforms.md is this run's outcome: UPDATE_DOCS=1 writes it, otherwise it must be the same.
-test("docs/platforms.md shows what this run has shown", () => {
-  const names = Object.keys(platforms);
-  const line = (cells) => `| ${cells.join(" | ")} |`;
-  const table = [
-    line(["", ...names]),
-    line(["---", ...names.map(() => "---")]),
-    ...[...results].map(([feature, row]) => line([feature, ...names.map((name) => row.get(name) ?? "no")])),
-  ];
-  for (const row of table) console.log(`matrix ${row}`);
-  const text = `# Platforms
-
-Written by \`tests/e2e/platforms.test.mjs\` (\`UPDATE_DOCS=1 node --test platforms.test.mjs\` in tests/e2e): the
-real Claude Code, the official Anthropic SDK and raw Bedrock requests against simulated endpoints of each
-platform, which verify signatures and keys and refuse what the platform refuses.
-
-${table.join("\n")}
-
-What is left out of a request on each platform is data: \`data/betas.json\`. The log row of a request names it.
-`;
-  const file = join(root, "docs/platforms.md");
-  if (process.env.UPDATE_DOCS) writeFileSync(file, text);
-  assert.equal(readFileSync(file, "utf8"), text);
-});
+test("docs/platforms.md shows what this run has shown", check);

@@ -54,6 +54,7 @@ const deployments = {
     model: "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
     extra_headers: '{"X-Amzn-Bedrock-Service-Tier": "flex", "x-team": "  a   b  "}',
   },
+  messages: { model: "bedrock/messages/us.anthropic.claude-opus-5" },
   mantle: { model: "bedrock/mantle/anthropic.claude-opus-4-8" },
   aws: { model: "bedrock/claude_platform/claude-sonnet-4-5", extra_headers: '{"anthropic-workspace-id": "wrkspc_1"}' },
 };

@@ -33,6 +33,11 @@ const params = {
     api_key: account.bearer,
     aws_region_name: "us-west-2",
   }),
+  bedrock_messages: (url) => (account) => ({
+    model: "bedrock/messages/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    aws_bedrock_runtime_endpoint: url,
+    ...keys(account),
+  }),
   mantle: (url) => (account) => ({
     model: "bedrock/mantle/anthropic.claude-sonnet-4-5",
     api_base: url,

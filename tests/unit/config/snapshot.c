@@ -127,6 +127,8 @@ static void platforms_come_from_names(void **state)
          "arn:aws:bedrock:eu-north-1:1:inference-profile/x", "eu-north-1"},
         {"global.anthropic.claude-x", "", WP_PLATFORM_BEDROCK, "global.anthropic.claude-x", ""},
         {"some-alias", ", custom_llm_provider: bedrock", WP_PLATFORM_BEDROCK, "some-alias", ""},
+        {"bedrock/messages/us.anthropic.claude-x", "", WP_PLATFORM_BEDROCK_MESSAGES,
+         "us.anthropic.claude-x", ""},
         {"bedrock/mantle/anthropic.claude-x", "", WP_PLATFORM_BEDROCK_MANTLE, "anthropic.claude-x",
          ""},
         {"vertex_ai/claude-sonnet-4-5@20250929", "", WP_PLATFORM_VERTEX,

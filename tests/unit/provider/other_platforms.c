@@ -1,4 +1,4 @@
-// bedrock-mantle and Claude Platform on AWS.
+// Bedrock's Messages API on both its hosts, and Claude Platform on AWS.
 #include "support.h"
 
 #define MESSAGES "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
@@ -41,6 +41,56 @@ static void test_mantle(void **state)
     bench_free(&bench);
 }
 
+static void test_bedrock_messages(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_init(&bench, WP_PLATFORM_BEDROCK_MESSAGES);
+    bench.deployment.upstream_model = WP_VIEW("us.anthropic.claude-opus-5");
+    bench_header(&bench, "anthropic-beta",
+                 "claude-code-20250219,prompt-caching-scope-2026-01-05,web-search-2025-03-05");
+    bench_header(&bench, "authorization", "Bearer sk-gateway");
+    bench.input.client_query = WP_VIEW("beta=true");
+    bench_build(&bench,
+                "{\"model\":\"opus\"," BILLING "\"speed\":\"fast\"," MESSAGES ",\"stream\":true}");
+    assert_view(bench.body,
+                "{\"model\":\"us.anthropic.claude-opus-5\",\"system\":[{\"type\":\"text\","
+                "\"text\":\"s\"}]," MESSAGES ",\"stream\":true}");
+    assert_view(bench.out.host, "bedrock-runtime.us-west-2.amazonaws.com");
+    assert_view(bench.out.target, "/anthropic/v1/messages?beta=true");
+    assert_view(bench_sent(&bench, "anthropic-beta"), "claude-code-20250219");
+    assert_view(bench_sent(&bench, "anthropic-version"), "2023-06-01");
+    assert_false(wp_headers_has(&bench.out.headers, "anthropic-workspace"));
+    assert_true(wp_view_contains(bench_sent(&bench, "authorization"),
+                                 WP_VIEW("/us-west-2/bedrock/aws4_request")));
+    assert_true(bench_dropped(&bench, "beta:web-search-2025-03-05"));
+    assert_true(bench_dropped(&bench, "field:speed"));
+    bench_free(&bench);
+}
+
+// An application profile in model_id; the endpoint as AWS's variables or an SDK's base URL name it.
+static void test_bedrock_messages_endpoints(void **state)
+{
+    (void)state;
+    static const char *const bases[] = {"http://127.0.0.1:1", "http://127.0.0.1:1/",
+                                        "http://127.0.0.1:1/anthropic",
+                                        "http://127.0.0.1:1/anthropic/v1/messages"};
+    for (size_t i = 0; i < WP_COUNT_OF(bases); i++) {
+        struct bench bench;
+        bench_init(&bench, WP_PLATFORM_BEDROCK_MESSAGES);
+        bench.deployment.upstream_model = WP_VIEW("us.anthropic.claude-opus-5");
+        bench.deployment.model_id = WP_VIEW("arn:aws:bedrock:us-west-2:1:p/x");
+        bench.deployment.api_key = WP_VIEW("bedrock-api-key-1");
+        bench.deployment.aws.runtime_endpoint = wp_view_of(bases[i]);
+        bench.input.operation = WP_OP_COUNT_TOKENS;
+        bench_build(&bench, "{\"model\":\"opus\"," MESSAGES "}");
+        assert_view(bench.out.target, "/anthropic/v1/messages/count_tokens");
+        assert_view(bench.body, "{\"model\":\"arn:aws:bedrock:us-west-2:1:p/x\"," MESSAGES "}");
+        assert_view(bench_sent(&bench, "authorization"), "Bearer bedrock-api-key-1");
+        bench_free(&bench);
+    }
+}
+
 static void test_claude_aws(void **state)
 {
     (void)state;
@@ -71,6 +121,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mantle),
+        cmocka_unit_test(test_bedrock_messages),
+        cmocka_unit_test(test_bedrock_messages_endpoints),
         cmocka_unit_test(test_claude_aws),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

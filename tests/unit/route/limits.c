@@ -14,6 +14,7 @@ static void each_platform_counts_its_own_way(void **state)
     } rows[] = {
         {WP_PLATFORM_ANTHROPIC, 10000, 2000},     // itpm ignores cache reads
         {WP_PLATFORM_BEDROCK, 10000 + 500, 2000}, // reserves the whole prompt and max_tokens
+        {WP_PLATFORM_BEDROCK_MESSAGES, 10000 + 500, 2000},
         {WP_PLATFORM_BEDROCK_MANTLE, 2500, 2500}, // what is not read, and max_tokens
         {WP_PLATFORM_OPENAI, 10000, 10000},       // cached tokens count
     };
