@@ -247,6 +247,8 @@ enum wp_err store_open_writer(const char *path, sqlite3 **out, char *error, size
     return WP_ERR_INTERNAL;
 }
 
+// Little memory of their own: the pages lie in the kernel's cache, and what a thread of the pool
+// has once allocated page by page stays in that thread's heap, in pieces, for good.
 enum wp_err store_open_reader(const char *path, sqlite3 **out)
 {
     sqlite3 *db = NULL;
@@ -256,7 +258,9 @@ enum wp_err store_open_reader(const char *path, sqlite3 **out)
         rc = sqlite3_busy_timeout(db, BUSY_MS);
     if (rc == SQLITE_OK)
         rc = store_exec(db, "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;"
-                            "PRAGMA cache_size = -8192; PRAGMA trusted_schema = OFF");
+                            "PRAGMA cache_size = -1024; PRAGMA trusted_schema = OFF");
+    if (rc == SQLITE_OK)
+        rc = store_search_register(db);
     if (rc == SQLITE_OK) {
         *out = db;
         return WP_OK;

@@ -2,25 +2,25 @@
 #include "base/log.h"
 #include "store/private.h"
 
-enum { PATTERN_MAX = 4096 };
+enum { SEARCH_MAX = 4096 };
 
 struct store_query store_query_make(void)
 {
     return (struct store_query){.sql = wp_buf_make(STORE_SQL_MAX),
-                                .pattern = wp_buf_make(PATTERN_MAX)};
+                                .lower = wp_buf_make(SEARCH_MAX)};
 }
 
 void store_query_free(struct store_query *query)
 {
     wp_buf_free(&query->sql);
-    wp_buf_free(&query->pattern);
+    wp_buf_free(&query->lower);
     query->bind_count = 0;
 }
 
 void store_query_clear(struct store_query *query)
 {
     wp_buf_clear(&query->sql);
-    wp_buf_clear(&query->pattern);
+    wp_buf_clear(&query->lower);
     query->bind_count = 0;
 }
 
@@ -67,7 +67,7 @@ static int bind_one(sqlite3_stmt *statement, int index, const struct store_bind 
 sqlite3_stmt *store_query_prepare(struct store_query *query, sqlite3 *db, int *rc)
 {
     sqlite3_stmt *statement = NULL;
-    if (!wp_buf_ok(&query->sql) || !wp_buf_ok(&query->pattern) || query->sql.len > INT32_MAX) {
+    if (!wp_buf_ok(&query->sql) || !wp_buf_ok(&query->lower) || query->sql.len > INT32_MAX) {
         *rc = SQLITE_NOMEM;
         return NULL;
     }
@@ -89,36 +89,20 @@ static void equal(struct store_query *query, const char *term, wp_view value)
     store_query_view(query, value);
 }
 
-// The caller's % and _ are themselves.
-static void make_pattern(struct wp_buf *out, wp_view search)
-{
-    wp_buf_append_char(out, '%');
-    for (size_t i = 0; i < search.len; i++) {
-        char c = search.ptr[i];
-        if (c == '%' || c == '_' || c == '\\')
-            wp_buf_append_char(out, '\\');
-        wp_buf_append_char(out, c);
-    }
-    wp_buf_append_char(out, '%');
-}
-
 static void append_search(struct store_query *query, wp_view search)
 {
-    static const char *const columns[] = {
-        "request_id",    "session_id", "requested_model",      "model",      "model_id",
-        "error_message", "error_code", "requester_ip_address", "user_agent", "message_id"};
     if (search.len == 0)
         return;
-    wp_buf_clear(&query->pattern);
-    make_pattern(&query->pattern, search);
-    for (size_t i = 0; i < WP_COUNT_OF(columns); i++) {
-        store_query_text(query, i == 0 ? " AND (" : " OR ");
-        store_query_text(query, columns[i]);
-        store_query_text(query, " LIKE ");
-        store_query_view(query, wp_buf_view(&query->pattern));
-        store_query_text(query, " ESCAPE '\\'");
+    wp_buf_clear(&query->lower);
+    for (size_t i = 0; i < search.len; i++) {
+        char c = search.ptr[i];
+        wp_buf_append_char(&query->lower, c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c);
     }
-    store_query_text(query, ")");
+    store_query_text(query, " AND any_holds(");
+    store_query_view(query, wp_buf_view(&query->lower));
+    store_query_text(query, ", request_id, session_id, requested_model, model, model_id,"
+                            " error_message, error_code, requester_ip_address, user_agent,"
+                            " message_id)");
 }
 
 // Terms beside the equality are what SQLite needs to see that a partial index applies.

@@ -149,7 +149,7 @@ struct store_bind {
 // the text; what a caller gave is bound.
 struct store_query {
     struct wp_buf sql;
-    struct wp_buf pattern; // escaped LIKE pattern of `search`
+    struct wp_buf lower; // `search` in lower case
     struct store_bind binds[STORE_BINDS_MAX];
     size_t bind_count;
 };
@@ -168,6 +168,9 @@ void store_filter_append(struct store_query *query, const struct wp_log_filter *
 // True if the hourly sums can answer it; then the same as terms on usage_hourly, without times.
 bool store_filter_is_hourly(const struct wp_log_filter *filter);
 void store_filter_append_hourly(struct store_query *query, const struct wp_log_filter *filter);
+
+// search.c: any_holds(lower_case, column, …) for store_filter_append.
+int store_search_register(sqlite3 *db);
 
 // Ends a query function: logs a failure under `what`, cuts `out` back to `from`.
 enum wp_err store_query_end(struct wp_ledger *ledger, struct store_reader *reader, int rc,

@@ -1,7 +1,7 @@
 // Pages of rows, and one row with everything.
 #include "store/private.h"
 
-enum { TOTAL_MAX = 10000, COUNT_TIMEOUT_MS = 1500, PAGE_SIZE_DEFAULT = 50, PAGE_SIZE_MAX = 1000 };
+enum { TOTAL_MAX = 10000, COUNT_TIMEOUT_MS = 150, PAGE_SIZE_DEFAULT = 50, PAGE_SIZE_MAX = 1000 };
 
 static const char *sort_expression(enum wp_log_sort sort)
 {
@@ -52,6 +52,16 @@ static void append_page(struct store_query *query, const struct wp_log_filter *f
     append_order(query, filter);
 }
 
+// A page that is not full tells the total by itself.
+static bool total_is_known(uint32_t page, uint32_t size, uint32_t found, uint32_t *total)
+{
+    uint64_t before = (uint64_t)(page - 1) * size;
+    if (found >= size || (found == 0 && page > 1) || before + found > TOTAL_MAX)
+        return false;
+    *total = (uint32_t)before + found;
+    return true;
+}
+
 // Counts up to the cap. Running out of time is not a failure: what was counted is a lower bound.
 static int count_rows(struct wp_ledger *ledger, struct store_reader *reader,
                       struct store_query *query, const struct wp_log_filter *filter,
@@ -77,10 +87,11 @@ static int count_rows(struct wp_ledger *ledger, struct store_reader *reader,
 }
 
 static int write_rows(struct store_reader *reader, struct store_query *query,
-                      struct wp_json_writer *w)
+                      struct wp_json_writer *w, uint32_t *found)
 {
     int rc;
     struct wp_record record;
+    *found = 0;
     sqlite3_stmt *statement = store_query_prepare(query, reader->db, &rc);
     if (statement == NULL)
         return rc;
@@ -88,6 +99,7 @@ static int write_rows(struct store_reader *reader, struct store_query *query,
     while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
         store_row_read(statement, &record);
         store_row_write(w, &record, false);
+        ++*found;
     }
     wp_json_close(w);
     sqlite3_finalize(statement);
@@ -107,7 +119,7 @@ static void write_totals(struct wp_json_writer *w, uint32_t total, bool capped, 
 enum wp_err wp_ledger_query_logs(struct wp_ledger *ledger, const struct wp_log_filter *filter,
                                  struct wp_buf *out)
 {
-    uint32_t page = filter->page == 0 ? 1 : filter->page, total = 0;
+    uint32_t page = filter->page == 0 ? 1 : filter->page, total = 0, found;
     uint32_t size = filter->page_size == 0 ? PAGE_SIZE_DEFAULT : filter->page_size;
     size_t from = out->len;
     bool capped = false;
@@ -120,8 +132,8 @@ enum wp_err wp_ledger_query_logs(struct wp_ledger *ledger, const struct wp_log_f
     struct store_query query = store_query_make();
     wp_json_open_object(&w, NULL);
     append_page(&query, filter, page, size);
-    int rc = write_rows(reader, &query, &w);
-    if (rc == SQLITE_DONE)
+    int rc = write_rows(reader, &query, &w, &found);
+    if (rc == SQLITE_DONE && !total_is_known(page, size, found, &total))
         rc = count_rows(ledger, reader, &query, filter, &total, &capped);
     write_totals(&w, total, capped, page, size);
     wp_json_close(&w);

@@ -246,6 +246,10 @@ static void filters_find_what_they_name_and_nothing_else(void **state)
         {{.search = WP_VIEW("%")}, 1}, // itself, no wildcard
         {{.search = WP_VIEW("0%_s")}, 1},
         {{.search = WP_VIEW("' OR 1=1 --")}, 0},
+        {{.search = WP_VIEW("REQUEST-2")}, 1},
+        {{.search = WP_VIEW("quest-")}, 3},
+        {{.search = WP_VIEW("2.1")}, 3},                 // the end of a text
+        {{.search = WP_VIEW("too many tokens, no")}, 0}, // longer than the text
         {{.session_id = WP_VIEW("x' OR '1'='1")}, 0},
         {{.start_ms = at("2026-11-25")}, 2},
         {{.end_ms = at("2026-11-25")}, 1}, // the end does not belong to it
