@@ -1,7 +1,5 @@
 #include "route/crowd.h"
 
-static const uint64_t MINUTE_NS = 60000000000u;
-
 static uint32_t slot_of(uint64_t tag)
 {
     return (uint32_t)(tag >> 32 ^ tag) % WP_CROWD_SLOTS;
@@ -10,13 +8,13 @@ static uint32_t slot_of(uint64_t tag)
 void wp_crowd_note(struct wp_crowd *crowd, uint64_t tag, uint64_t now_ns)
 {
     struct wp_crowd_slot *slot = &crowd->slots[slot_of(tag)];
-    uint64_t minute = now_ns / MINUTE_NS;
+    uint64_t period = now_ns / crowd->period_ns;
     if (slot->tag != tag)
-        *slot = (struct wp_crowd_slot){.tag = tag, .minute = minute};
-    if (slot->minute != minute) {
-        slot->before = slot->minute + 1 == minute ? slot->now : 0;
+        *slot = (struct wp_crowd_slot){.tag = tag, .period = period};
+    if (slot->period != period) {
+        slot->before = slot->period + 1 == period ? slot->now : 0;
         slot->now = 0;
-        slot->minute = minute;
+        slot->period = period;
     }
     slot->now++;
 }
@@ -24,11 +22,11 @@ void wp_crowd_note(struct wp_crowd *crowd, uint64_t tag, uint64_t now_ns)
 double wp_crowd_rate(const struct wp_crowd *crowd, uint64_t tag, uint64_t now_ns)
 {
     const struct wp_crowd_slot *slot = &crowd->slots[slot_of(tag)];
-    uint64_t minute = now_ns / MINUTE_NS;
-    double passed = (double)(now_ns % MINUTE_NS) / (double)MINUTE_NS;
-    if (slot->tag != tag || slot->minute + 1 < minute)
+    uint64_t period = now_ns / crowd->period_ns;
+    double passed = (double)(now_ns % crowd->period_ns) / (double)crowd->period_ns;
+    if (slot->tag != tag || slot->period + 1 < period)
         return 0;
-    if (slot->minute + 1 == minute)
+    if (slot->period + 1 == period)
         return slot->now * (1 - passed);
     return slot->now + slot->before * (1 - passed);
 }

@@ -1,6 +1,7 @@
-// How many requests a minute share a prefix: providers that place requests by prefix send what
-// exceeds a rate to other, cold machines (cache.md 1.3). Fixed memory; prefixes that collide push
-// each other out, so that a rate is at worst too low. Not thread-safe.
+// How often something happened to a prefix in the last period: requests a minute that share it
+// (providers that place requests by prefix send what exceeds a rate to other, cold machines,
+// cache.md 1.3), conversations that began with it. Fixed memory; prefixes that collide push each
+// other out, so that a count is at worst too low. Not thread-safe.
 #ifndef WP_ROUTE_CROWD_H
 #define WP_ROUTE_CROWD_H
 
@@ -9,16 +10,17 @@
 enum { WP_CROWD_SLOTS = 1024 };
 
 struct wp_crowd {
+    uint64_t period_ns;
     struct wp_crowd_slot {
-        uint64_t tag; // 0: free
-        uint64_t minute;
-        uint32_t now, before; // requests in that minute, and in the one before it
+        uint64_t tag;         // 0: free
+        uint64_t period;      // its number
+        uint32_t now, before; // events in that period, and in the one before it
     } slots[WP_CROWD_SLOTS];
 };
 
-// `tag` names a prefix in a domain; not 0.
+// `tag` names a prefix in one place; not 0.
 void wp_crowd_note(struct wp_crowd *crowd, uint64_t tag, uint64_t now_ns);
-// Requests in the last minute.
+// Events in the last period.
 double wp_crowd_rate(const struct wp_crowd *crowd, uint64_t tag, uint64_t now_ns);
 
 #endif

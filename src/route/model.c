@@ -75,6 +75,7 @@ void wp_model_init(struct wp_model *model, uint32_t entries, uint32_t domain_ent
         .table = wp_table_make(entries),
         .domains = wp_map_make(WP_MODEL_DOMAINS),
         .domain_entries = domain_entries,
+        .crowd.period_ns = 60000000000u,
     };
 }
 

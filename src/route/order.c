@@ -16,14 +16,21 @@ static const double HEADROOM_FULL = 0.4;    // below it new conversations come m
 static const double HEADROOM_LEAST = 0.05;  // below it none come while others have more
 static const double AS_GOOD_AS_BEST = 0.95; // of the longest read
 static const double AFTERGLOW = 0.1;        // odds that a lapsed conversation is warm after all
+static const uint64_t CERTAINLY_LAPSED_NS = 900000000000u;
+// So many more than its share of those who begin with a head within an entry's life: then the head
+// is written once more elsewhere. Requests without a session may be siblings of one fan-out, which
+// is to pay one write.
+static const double STARTS = 4, STARTS_NAMELESS = 32;
 
 struct order {
+    struct wp_router *router;
     const struct wp_plan_request *request;
     struct wp_lane *lanes;
     uint32_t count;
-    uint32_t tags[WP_PIN_KINDS]; // where the request's pins point; 0: nowhere
-    bool caching;                // this planner is on, and there is something to cache
-    uint64_t subject;            // of rendezvous hashing; 0: none
+    uint32_t tags[WP_PIN_KEYS]; // where the request's pins point; 0: nowhere
+    bool caching;               // this planner is on, and there is something to cache
+    uint64_t subject;           // of rendezvous hashing; 0: none
+    uint64_t idle_ns;           // since the conversation's last request; 0: not known
 };
 
 // Rank of the others once the first is chosen.
@@ -220,7 +227,8 @@ enum crowd { NOT_BUSY, NOT_OVERLOADED, ANY };
 
 static bool has_room(const struct wp_lane *lane, enum crowd crowd)
 {
-    return crowd == ANY || (crowd == NOT_BUSY ? !lane->busy : !lane->overloaded);
+    return crowd == ANY ||
+           (!lane->crowded && (crowd == NOT_BUSY ? !lane->busy : !lane->overloaded));
 }
 
 // First by rendezvous among the front lanes that pass; `least` tokens must be believed warm.
@@ -238,6 +246,30 @@ static struct wp_lane *first_free(const struct order *o, double least, enum crow
     return best;
 }
 
+// A head draws those who begin with it; written in a second place it costs one write more, and
+// whoever lives there keeps it warm. So those who begin are spread once there are several of them,
+// before their load shows.
+static void mark_crowded(const struct order *o)
+{
+    const struct wp_plan_request *request = o->request;
+    const struct wp_crowd *crowd = &o->router->starts;
+    double starts[WP_PLAN_MAX], sum = 0, weight = 0;
+    for (uint32_t i = 0; i < o->count; i++) {
+        const struct wp_lane *lane = &o->lanes[i];
+        if (!lane->front)
+            continue;
+        starts[i] = wp_crowd_rate(crowd, wp_start_tag(request->prompt, lane->tag), request->now_ns);
+        sum += starts[i];
+        weight += lane->weight;
+    }
+    double slack = request->session_id.len > 0 ? STARTS : STARTS_NAMELESS;
+    for (uint32_t i = 0; sum >= slack && i < o->count; i++) {
+        struct wp_lane *lane = &o->lanes[i];
+        double part = weight > 0 ? lane->weight / weight : 1;
+        lane->crowded = lane->front && starts[i] >= part * sum + slack;
+    }
+}
+
 static struct wp_lane *warm_head(const struct order *o, enum crowd crowd)
 {
     double most = 0;
@@ -248,8 +280,21 @@ static struct wp_lane *warm_head(const struct order *o, enum crowd crowd)
     return most > 0 ? first_free(o, most * AS_GOOD_AS_BEST, crowd) : NULL;
 }
 
+static struct wp_lane *family(const struct order *o)
+{
+    struct wp_hash128 key;
+    if (!wp_family_key(o->router, o->request, &key))
+        return NULL;
+    return by_tag(o, wp_pins_get(&o->router->pins, WP_PIN_FAMILY, key, o->request->now_ns));
+}
+
 static struct wp_lane *shared_head(const struct order *o)
 {
+    struct wp_lane *siblings = family(o);
+    if (siblings != NULL && !siblings->overloaded && believed_read(siblings) > 0)
+        return siblings;
+    if (siblings == NULL)
+        mark_crowded(o);
     struct wp_lane *lane = warm_head(o, NOT_BUSY);
     return lane != NULL ? lane : warm_head(o, NOT_OVERLOADED);
 }
@@ -269,13 +314,28 @@ static struct wp_lane *by_strategy(const struct order *o)
     return best;
 }
 
+// Nothing would be lost by beginning anew elsewhere: what home still holds is held there too.
+static bool free_to_leave(const struct order *o, const struct wp_lane *home,
+                          const struct wp_lane *head)
+{
+    if (o->idle_ns < CERTAINLY_LAPSED_NS)
+        return false;
+    if (head == NULL)
+        return believed_read(home) <= 0;
+    return !head->busy && believed_read(head) >= believed_read(home);
+}
+
 // A conversation whose entries have lapsed goes home all the same: they may live longer than is
-// believed, and nothing is gained elsewhere but a shared head that is warm there and not here.
+// believed, and nothing is gained elsewhere but a shared head that is warm there and not here; or,
+// when home carries more than its share, balance that costs nothing.
 static bool stays(const struct order *o, const struct wp_lane *home, const struct wp_lane *head)
 {
-    if (o->request->prompt->has_thinking_in_history)
+    const struct wp_prompt *prompt = o->request->prompt;
+    if (prompt->has_thinking_in_history)
         return true;
     if (home->admission.headroom < HEADROOM_LEAST)
+        return false;
+    if (home->busy && free_to_leave(o, home, head))
         return false;
     return head == NULL ||
            believed_read(head) <= believed_read(home) + AFTERGLOW * (double)home->forecast.total;
@@ -348,15 +408,18 @@ static void read_pins(struct wp_router *router, struct order *o)
 {
     struct wp_pin_keys keys;
     wp_pin_keys(router, o->request, &keys);
-    for (enum wp_pin_kind kind = 0; kind < WP_PIN_KINDS; kind++)
+    for (enum wp_pin_kind kind = 0; kind < WP_PIN_KEYS; kind++)
         if (keys.used[kind])
             o->tags[kind] = wp_pins_get(&router->pins, kind, keys.keys[kind], o->request->now_ns);
+    uint64_t left_ns = wp_pins_left_ns(&router->pins, WP_PIN_CONVERSATION,
+                                       keys.keys[WP_PIN_CONVERSATION], o->request->now_ns);
+    o->idle_ns = left_ns > 0 ? WP_CONVERSATION_PIN_NS - left_ns : 0;
 }
 
 void wp_lanes_order(struct wp_router *router, const struct wp_plan_request *request,
                     struct wp_lane *lanes, uint32_t count)
 {
-    struct order o = {.request = request, .lanes = lanes, .count = count};
+    struct order o = {.router = router, .request = request, .lanes = lanes, .count = count};
     enum wp_reason reason;
     enum ranking ranking;
     read_pins(router, &o);

@@ -20,6 +20,7 @@ struct wp_router {
     struct wp_registry registry;
     struct wp_model model;
     struct wp_pins pins;
+    struct wp_crowd starts; // families that began with a head on a deployment (wp_start_tag)
     struct wp_list waiters[WP_WAIT_BUCKETS];
     struct wp_router_totals totals; // only plans, waits, waits_refused, waiting
 };
@@ -43,6 +44,7 @@ struct wp_lane {
     bool front;      // competes for the first place: lowest order, or its cache holds the prompt
     bool busy;       // carries clearly more than its share of the load
     bool overloaded; // … so much that not even a warm head draws to it
+    bool crowded;    // has had more than its share of those who begin with this head
     double load;     // prompt tokens of the last minutes
     double carried;  // and of the last hours
     double weight;   // of the configuration; >= 0
@@ -56,12 +58,20 @@ struct wp_lane {
 
 // The pins of a request; zero keys are absent.
 struct wp_pin_keys {
-    struct wp_hash128 keys[WP_PIN_KINDS];
-    bool used[WP_PIN_KINDS];
+    struct wp_hash128 keys[WP_PIN_KEYS];
+    bool used[WP_PIN_KEYS];
 };
 void wp_pin_keys(const struct wp_router *router, const struct wp_plan_request *request,
                  struct wp_pin_keys *out);
+// Of WP_PIN_FAMILY, made only where it is needed; false where there is none.
+bool wp_family_key(const struct wp_router *router, const struct wp_plan_request *request,
+                   struct wp_hash128 *out);
 uint32_t wp_pin_tag(const struct wp_deployment_state *state);
+// Of `starts`: the prompt's head on that deployment.
+static inline uint64_t wp_start_tag(const struct wp_prompt *prompt, uint32_t pin_tag)
+{
+    return (prompt->head.low ^ pin_tag * 0x9E3779B97F4A7C15u) | 1;
+}
 
 // lane.c: what is known of each candidate.
 // The lane of one candidate, up to its forecast.

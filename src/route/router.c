@@ -7,7 +7,8 @@
 #include "route/private.h"
 
 static const double LATENCY_STEP = 0.2;
-static const uint64_t CONVERSATION_PIN_NS = 3600000000000u;
+static const uint64_t STARTS_NS =
+    300000000000u; // an entry's life: what began since keeps a head warm
 
 static void lock(struct wp_router *router)
 {
@@ -38,6 +39,7 @@ struct wp_router *wp_router_create(void)
     wp_registry_init(&router->registry);
     wp_model_init(&router->model, WP_MODEL_ENTRIES, WP_MODEL_DOMAIN_ENTRIES);
     wp_pins_init(&router->pins);
+    router->starts.period_ns = STARTS_NS;
     for (uint32_t i = 0; i < WP_WAIT_BUCKETS; i++)
         wp_list_init(&router->waiters[i]);
     return router;
@@ -102,6 +104,12 @@ static bool is_set(struct wp_hash128 h)
     return h.low != 0 || h.high != 0;
 }
 
+static struct wp_hash128 group_key(const struct wp_router *router,
+                                   const struct wp_plan_request *request)
+{
+    return wp_hash128_link(&router->hash_key, (struct wp_hash128){0, 0}, 1, request->group->group);
+}
+
 // Keys hold the group, since a pin is to one of its deployments, and the caller: one user's
 // session must not steer another's.
 void wp_pin_keys(const struct wp_router *router, const struct wp_plan_request *request,
@@ -109,8 +117,7 @@ void wp_pin_keys(const struct wp_router *router, const struct wp_plan_request *r
 {
     const struct wp_hash_key *key = &router->hash_key;
     uint32_t checks = request->snapshot->router.pre_call_checks;
-    struct wp_hash128 group =
-        wp_hash128_link(key, (struct wp_hash128){0, 0}, 1, request->group->group);
+    struct wp_hash128 group = group_key(router, request);
     struct wp_hash128 caller = group;
     *out = (struct wp_pin_keys){0};
     if (request->caller != NULL)
@@ -132,6 +139,21 @@ void wp_pin_keys(const struct wp_router *router, const struct wp_plan_request *r
     }
 }
 
+bool wp_family_key(const struct wp_router *router, const struct wp_plan_request *request,
+                   struct wp_hash128 *out)
+{
+    const struct wp_hash_key *key = &router->hash_key;
+    if (request->prompt == NULL || !is_set(request->prompt->head) || request->session_id.len == 0)
+        return false;
+    struct wp_hash128 session =
+        wp_hash128_link(key, group_key(router, request), 5, request->session_id);
+    if (request->caller != NULL)
+        session = wp_hash128_link(key, session, 2, wp_view_make((const char *)request->caller, 32));
+    out->low = session.low ^ request->prompt->head.low;
+    out->high = session.high ^ request->prompt->head.high;
+    return true;
+}
+
 static bool in_group(const struct wp_router *router, const struct wp_resolved *group, uint32_t tag)
 {
     for (size_t i = 0; i < group->count; i++) {
@@ -143,24 +165,50 @@ static bool in_group(const struct wp_router *router, const struct wp_resolved *g
     return false;
 }
 
+static bool is_session_pin(enum wp_pin_kind kind)
+{
+    return kind == WP_PIN_SESSION || kind == WP_PIN_CALLER;
+}
+
+// The family lives here now. One that is new to the deployment is a start; requests that name no
+// session may each be one.
+static void note_family(struct wp_router *router, const struct wp_plan_request *request,
+                        const struct wp_lane *lane)
+{
+    struct wp_hash128 key;
+    const struct wp_prompt *prompt = request->prompt;
+    uint64_t now_ns = request->now_ns;
+    if ((request->snapshot->router.pre_call_checks & WP_CHECK_PROMPT_CACHING) == 0 ||
+        prompt == NULL || !is_set(prompt->head))
+        return;
+    bool named = wp_family_key(router, request, &key);
+    bool known = named && wp_pins_get(&router->pins, WP_PIN_FAMILY, key, now_ns) == lane->tag;
+    if (!known && !lane->forecast.deep)
+        wp_crowd_note(&router->starts, wp_start_tag(prompt, lane->tag), now_ns);
+    if (named)
+        wp_pins_set(&router->pins, WP_PIN_FAMILY, key, lane->tag, now_ns + WP_CONVERSATION_PIN_NS);
+}
+
 // A session's or caller's pin outlives a cooldown: the request goes elsewhere, the pin stays. A
 // conversation is where it was last.
-static void set_pins(struct wp_router *router, const struct wp_plan_request *request, uint32_t tag)
+static void set_pins(struct wp_router *router, const struct wp_plan_request *request,
+                     const struct wp_lane *lane)
 {
     struct wp_pin_keys keys;
     uint64_t idle_ns = request->snapshot->router.affinity_ttl_ms * (uint64_t)1000000;
     wp_pin_keys(router, request, &keys);
-    for (enum wp_pin_kind kind = 0; kind < WP_PIN_KINDS; kind++) {
+    note_family(router, request, lane);
+    for (enum wp_pin_kind kind = 0; kind < WP_PIN_KEYS; kind++) {
         if (!keys.used[kind])
             continue;
-        uint32_t pin = tag;
-        uint64_t life_ns = kind == WP_PIN_CONVERSATION ? CONVERSATION_PIN_NS : idle_ns;
-        if (kind != WP_PIN_CONVERSATION) {
+        uint32_t pin = lane->tag;
+        if (is_session_pin(kind)) {
             uint32_t former = wp_pins_get(&router->pins, kind, keys.keys[kind], request->now_ns);
             if (former != 0 && in_group(router, request->group, former))
                 pin = former;
         }
-        wp_pins_set(&router->pins, kind, keys.keys[kind], pin, request->now_ns + life_ns);
+        wp_pins_set(&router->pins, kind, keys.keys[kind], pin,
+                    request->now_ns + (is_session_pin(kind) ? idle_ns : WP_CONVERSATION_PIN_NS));
     }
 }
 
@@ -216,7 +264,7 @@ static void begin_on(struct wp_router *router, const struct wp_plan_request *req
     attempt->reserved_input = lane->need.input;
     wp_window_add(&state->load, request->now_ns, lane->forecast.total);
     wp_window_add(&state->carried, request->now_ns, lane->forecast.total);
-    set_pins(router, request, lane->tag);
+    set_pins(router, request, lane);
     begin_trace(router, request, lane, attempt);
 }
 

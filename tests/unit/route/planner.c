@@ -100,6 +100,93 @@ static void lapsed_conversations_go_home(void **state)
     rig_close(&rig);
 }
 
+// Unless home carries more than its share and nothing can be left there: then balance is free.
+static void a_long_lapsed_conversation_leaves_a_busy_home(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct wp_plan plan;
+    struct rig_talk talk = {.name = "lapsed", .head = 20000, .turn = 4000, .turns = 3};
+    struct rig_talk other = {.name = "other", .head = 400000, .turn = 4000, .turns = 1};
+    rig_open(&rig, 2);
+    rig_start(&rig);
+    uint32_t home = rig_serve(&rig, rig_prompt(&rig, &talk), "s", UINT32_MAX);
+    for (other.turns = 1; other.turns < 40; other.turns += 2)
+        rig_serve(&rig, rig_prompt(&rig, &other), "o", home);
+    talk.turns = 5;
+    struct wp_prompt *prompt = rig_prompt(&rig, &talk);
+    rig.now_ns += 400 * RIG_S; // entries may live longer than is believed
+    assert_int_equal(rig_choose(&rig, prompt, "s", &plan), home);
+    rig.now_ns += 800 * RIG_S;
+    assert_int_equal(rig_choose(&rig, prompt, "s", &plan), 1 - home);
+    talk.thinking = true;
+    assert_int_equal(rig_choose(&rig, rig_prompt(&rig, &talk), "s", &plan), home);
+    rig_close(&rig);
+}
+
+// So many that begin with one head, from one session, or ("*") each from its own; how many of them
+// each deployment gets.
+static void begin_many(struct rig *rig, uint32_t count, const char *session, uint32_t *used)
+{
+    static uint32_t words; // no two begin alike
+    for (uint32_t i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "%s-%u", session[0] == '*' ? "session" : session, i);
+        struct rig_talk talk = {.name = "head", .head = 40000, .turn = 100 + words++, .turns = 1};
+        const char *id = session[0] == '*' ? name : session;
+        used[rig_serve(rig, rig_prompt(rig, &talk), id, UINT32_MAX)]++;
+        rig->now_ns += RIG_S / 100;
+    }
+}
+
+// Sessions that begin with a head that is warm in one place are spread before their load shows; the
+// siblings of one session stay together.
+static void sessions_spread_and_siblings_stay_together(void **state)
+{
+    (void)state;
+    struct rig rig;
+    uint32_t used[4] = {0}, siblings[4] = {0}, nameless[4] = {0};
+    rig_open(&rig, 4);
+    rig.deployments[3].weight = 0; // a reserve takes no part
+    for (uint32_t i = 0; i < 3; i++)
+        rig.deployments[i].weight = 1;
+    rig_start(&rig);
+    begin_many(&rig, 60, "*", used);
+    for (uint32_t i = 0; i < 3; i++) // at most four above the share of twenty
+        assert_in_range(used[i], 12, 24);
+    assert_int_equal(used[3], 0);
+    begin_many(&rig, 32, "one-session", siblings);
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < 4; i++)
+        most = siblings[i] > most ? siblings[i] : most;
+    assert_int_equal(most, 32);
+    rig_close(&rig);
+
+    // Without a session they may be siblings: one write up to 32 of them.
+    rig_open(&rig, 2);
+    rig_start(&rig);
+    begin_many(&rig, 32, "", nameless);
+    assert_true(nameless[0] == 32 || nameless[1] == 32);
+    begin_many(&rig, 200, "", nameless);
+    assert_in_range(nameless[0], 84, 148); // at most 32 above 116
+    rig_close(&rig);
+}
+
+// A few sessions do not pay for a second write of their head.
+static void few_sessions_share_one_head(void **state)
+{
+    (void)state;
+    struct rig rig;
+    uint32_t used[4] = {0}, most = 0;
+    rig_open(&rig, 4);
+    rig_start(&rig);
+    begin_many(&rig, 4, "*", used);
+    for (uint32_t i = 0; i < 4; i++)
+        most = used[i] > most ? used[i] : most;
+    assert_int_equal(most, 4);
+    rig_close(&rig);
+}
+
 static uint32_t count_on(struct rig *rig, const char *prefix, uint32_t count, uint32_t deployment)
 {
     uint32_t there = 0;
@@ -356,6 +443,9 @@ int main(void)
         cmocka_unit_test(replicas_agree_on_cold_prompts),
         cmocka_unit_test(cold_prompts_go_by_weight),
         cmocka_unit_test(lapsed_conversations_go_home),
+        cmocka_unit_test(a_long_lapsed_conversation_leaves_a_busy_home),
+        cmocka_unit_test(sessions_spread_and_siblings_stay_together),
+        cmocka_unit_test(few_sessions_share_one_head),
         cmocka_unit_test(the_cheapest_victim_moves_first),
         cmocka_unit_test(waits_for_room_where_it_is_warm),
         cmocka_unit_test(short_prefixes_move_before_long_ones),
