@@ -1,5 +1,8 @@
 // The gateway in front of two simulated Bedrock accounts: everything but the money is real.
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -35,11 +38,10 @@ static void append_deployment(struct wp_buf *out, const char *group, const char 
                   "  - model_name: \"%s\"\n"
                   "    litellm_params:\n"
                   "      model: \"bedrock/%s\"\n"
-                  "      aws_access_key_id: %s\n"
-                  "      aws_secret_access_key: %s\n"
+                  "      aws_profile_name: %s\n"
                   "      aws_region_name: us-west-2\n"
                   "      aws_bedrock_runtime_endpoint: http://127.0.0.1:%u\n",
-                  group, model, account->access_key_id, account->secret_access_key, port);
+                  group, model, account->name, port);
 }
 
 static void write_config(struct wp_buf *out, const struct wp_sim_account_config *accounts,
@@ -58,6 +60,26 @@ static void write_config(struct wp_buf *out, const struct wp_sim_account_config 
         append_deployment(out, "claude-*", "us.anthropic.claude-*", &accounts[i], port);
 }
 
+// The accounts' keys as AWS profiles, where the gateway looks for them; one's own AWS files are
+// left out of it.
+static bool write_profiles(const struct wp_sim_account_config *accounts, const char *directory)
+{
+    char path[1100];
+    snprintf(path, sizeof(path), "%s/aws-credentials", directory);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+    if (file == NULL) {
+        fprintf(stderr, "warmpath: %s cannot be written: %s\n", path, strerror(errno));
+        return false;
+    }
+    for (size_t i = 0; i < DEMO_ACCOUNTS; i++)
+        fprintf(file, "[%s]\naws_access_key_id = %s\naws_secret_access_key = %s\n",
+                accounts[i].name, accounts[i].access_key_id, accounts[i].secret_access_key);
+    bool written = fclose(file) == 0;
+    return written && setenv("AWS_SHARED_CREDENTIALS_FILE", path, 1) == 0 &&
+           setenv("AWS_CONFIG_FILE", "/dev/null", 1) == 0;
+}
+
 static void ready(void *arg, uint16_t port)
 {
     (void)arg;
@@ -70,7 +92,7 @@ static void ready(void *arg, uint16_t port)
            "application/json' \\\n"
            "    -d '{\"model\":\"claude-sonnet-4-5\",\"max_tokens\":100,\"messages\":[{\"role\":"
            "\"user\",\"content\":\"Hello\"}]}'\n\n"
-           "Console: http://%s:%u/ui/ (key: " DEMO_KEY ")\n"
+           "Console: http://%s:%u/ui/#key=" DEMO_KEY "\n"
            "Stop with Ctrl-C.\n\n",
            args.host, port, args.host, port, args.host, port);
     fflush(stdout);
@@ -78,9 +100,16 @@ static void ready(void *arg, uint16_t port)
 
 static int run_gateway(const struct wp_sim_account_config *accounts, uint16_t provider_port)
 {
-    char directory[1024];
+    char base[1024], directory[1032];
     struct wp_snapshot *snapshot = NULL;
     struct wp_buf text = wp_buf_make(64 * 1024);
+    const wp_view none = {NULL, 0};
+    if (!wp_process_state_dir(args.state_dir, none, base, sizeof(base)))
+        return 1;
+    snprintf(directory, sizeof(directory), "%s%s", base, args.state_dir == NULL ? "/demo" : "");
+    if (!wp_process_state_dir(directory, none, base, sizeof(base)) ||
+        !write_profiles(accounts, directory))
+        return 1;
     struct wp_diagnostics *diagnostics = wp_diagnostics_create();
     write_config(&text, accounts, provider_port);
     enum wp_err err =
@@ -88,13 +117,10 @@ static int run_gateway(const struct wp_sim_account_config *accounts, uint16_t pr
     wp_process_print(diagnostics);
     wp_diagnostics_free(diagnostics);
     wp_buf_free(&text);
-    if (err != WP_OK || !wp_process_state_dir(args.state_dir, (wp_view){NULL, 0}, directory,
-                                              sizeof(directory) - 8)) {
+    if (err != WP_OK) {
         wp_snapshot_unref(snapshot);
         return 1;
     }
-    if (args.state_dir == NULL)
-        memcpy(directory + strlen(directory), "/demo", 6);
     const struct wp_process_options options = {
         .host = args.host,
         .port = args.port,

@@ -7,8 +7,8 @@ import { LogsPage } from './pages/logs'
 import { ModelsPage } from './pages/models'
 import { SignIn } from './pages/signin'
 import { Toast } from './parts/toast'
-import { follow, hrefOf, place } from './router'
-import { loadDeployments, loadSession, session, signOut, unreachable } from './session'
+import { follow, hrefOf, place, takeKey } from './router'
+import { begin, loadDeployments, loadSession, session, signOut, unreachable } from './session'
 import { nextTheme, theme } from './theme'
 
 const SESSION_EVERY_MS = 30_000
@@ -145,7 +145,7 @@ function NotFound() {
 }
 
 export function App() {
-  useEffect(() => void loadSession(), [])
+  useEffect(() => void begin(takeKey()), [])
   const { page } = place.value
   const signedIn = session.value?.authenticated ?? false
   useEffect(() => {

@@ -10,13 +10,22 @@ interface Place {
 
 function here(): Place {
   const path = window.location.pathname
+  const page = (path.startsWith(BASE) ? path.slice(BASE.length) : '').replace(/\/+$/, '')
   return {
-    page: (path.startsWith(BASE) ? path.slice(BASE.length) : '').replace(/\/+$/, ''),
+    page: page === 'logs' ? '' : page,
     params: new URLSearchParams(window.location.search),
   }
 }
 
 export const place = signal<Place>(here())
+
+// The key of a sign-in link (/ui/#key=…). A fragment never leaves the browser, and goes out of the
+// address and the history before anything else happens.
+export function takeKey(): string {
+  const key = new URLSearchParams(window.location.hash.slice(1)).get('key') ?? ''
+  if (key !== '') window.history.replaceState(null, '', window.location.pathname + window.location.search)
+  return key
+}
 
 window.addEventListener('popstate', () => {
   place.value = here()

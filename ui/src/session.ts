@@ -29,6 +29,20 @@ export async function loadSession(): Promise<void> {
   }
 }
 
+// A sign-in link that does not fit leaves the visitor at the sign-in page, which says why.
+export const linkProblem = signal('')
+
+export async function begin(key: string): Promise<void> {
+  await loadSession()
+  if (key === '' || session.peek()?.authenticated !== false) return
+  try {
+    await api.signIn(key)
+    await loadSession()
+  } catch (error) {
+    linkProblem.value = error instanceof ApiError ? error.message : String(error)
+  }
+}
+
 export async function loadDeployments(): Promise<void> {
   deployments.value = await api.deployments()
 }

@@ -42,6 +42,25 @@ test('sign-in refuses a wrong key in words, takes the right one, and signs out',
   assert.deepEqual(page.problems, [])
 })
 
+test('a link with the key in its fragment signs in and forgets it; a wrong one says so', async (t) => {
+  const { mock, page } = await open(t, { signedIn: false, path: `/ui/?status_filter=failure#key=${KEY}` })
+  await rowsOf(page).first().waitFor()
+  assert.equal(page.url(), `${mock.url}/ui/?status_filter=failure`)
+  assert.equal(await page.evaluate(() => history.length), 2)
+  await page.getByRole('button', { name: /sign out/i }).click()
+  await page.locator('input[type=password]').waitFor()
+  const other = await open(t, { signedIn: false, path: '/ui/#key=sk-wrong' })
+  await other.page.getByText('That is not the master key').waitFor()
+  assert.equal(other.page.url(), `${other.mock.url}/ui/`)
+  assert.deepEqual([...page.problems, ...other.page.problems], [])
+})
+
+test('the strip sets what was read against what was predicted', async (t) => {
+  const { page } = await open(t)
+  const figure = page.locator('.figure', { hasText: 'Read / predicted' })
+  assert.match(await figure.innerText(), /\d+%/)
+})
+
 test('rows show model, deployment and cache tokens; opening the page costs few requests', async (t) => {
   const { mock, page } = await open(t)
   await rowsOf(page).first().waitFor()
@@ -242,11 +261,37 @@ test('the models page shows health, hit rate and entries', async (t) => {
   assert.deepEqual(page.problems, [])
 })
 
+// What is looked at: a path, and what a person does there first.
+const PLACES = {
+  'request logs': { path: '/ui/' },
+  models: { path: '/ui/models' },
+  'sign-in': { path: '/ui/', signedIn: false },
+  'sign-in, refused': {
+    path: '/ui/#key=sk-wrong',
+    signedIn: false,
+    act: (page) => page.getByText('That is not the master key').waitFor(),
+  },
+  'a page that is not there': { path: '/ui/nothing' },
+  'the drawer': {
+    path: '/ui/',
+    act: async (page) => {
+      await rowsOf(page).first().waitFor()
+      await page.keyboard.press('j')
+      await page.keyboard.press('Enter')
+      await page.getByRole('dialog').getByText('Why this deployment').waitFor()
+    },
+  },
+  'the keys': { path: '/ui/', act: (page) => page.getByRole('button', { name: 'Keys' }).click() },
+  'the columns': { path: '/ui/', act: (page) => page.click('#column-button') },
+  'no rows': { path: '/ui/', mock: { rows: 0 } },
+  'a phone': { path: '/ui/', page: { width: 360, height: 740 } },
+}
 for (const colorScheme of ['light', 'dark'])
-  for (const path of ['/ui/', '/ui/models'])
-    test(`no serious accessibility problems: ${path}, ${colorScheme}`, async (t) => {
-      const { page } = await open(t, { path, page: { colorScheme, bypassCSP: true } })
+  for (const [name, { path, act, ...more }] of Object.entries(PLACES))
+    test(`no serious accessibility problems: ${name}, ${colorScheme}`, async (t) => {
+      const { page } = await open(t, { path, ...more, page: { ...more.page, colorScheme, bypassCSP: true } })
       await page.locator('main, [role=main], .logs').first().waitFor()
+      await act?.(page)
       await page.waitForTimeout(300)
       await page.evaluate(AXE)
       const found = await page.evaluate(() => window.axe.run({ runOnly: ['wcag2a', 'wcag2aa'] }))
@@ -254,11 +299,17 @@ for (const colorScheme of ['light', 'dark'])
       assert.deepEqual(bad.map((entry) => `${entry.id}: ${entry.nodes.map((node) => node.target).join(' ')}`), [])
     })
 
-test('a narrow window has no sideways scroll', async (t) => {
+test('a narrow window has no sideways scroll, and views and export are in reach', async (t) => {
   const { page } = await open(t, { page: { width: 360, height: 740 } })
   await rowsOf(page).first().waitFor()
   const [inner, scroll] = await page.evaluate(() => [window.innerWidth, document.documentElement.scrollWidth])
   assert.ok(scroll <= inner, `${scroll} > ${inner}`)
+  await page.click('#views-button')
+  await page.locator('#views input').waitFor()
+  await page.keyboard.press('Escape')
+  await page.click('#export-button')
+  const box = await page.locator('#export').boundingBox()
+  assert.ok(box.x >= 0 && box.x + box.width <= 360, JSON.stringify(box))
 })
 
 test('the bundle stays small', () => {

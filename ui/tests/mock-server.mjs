@@ -86,6 +86,7 @@ function summary(all, query) {
       cache_read_input_tokens: read,
       cache_creation_input_tokens: write,
       cache_hit_ratio: prompt > 0 ? read / prompt : 0,
+      predicted_cache_read_tokens: sum(rows, 'predicted_cache_read_tokens'),
       keep_warm_renewals: rows.filter((row) => row.call_type === 'keep_warm').length,
       keep_warm_spend: sum(rows.filter((row) => row.call_type === 'keep_warm'), 'spend'),
       keep_warm_saved: rows.reduce((total, row) => total + (row.kept_warm_saved ?? 0), 0),

@@ -29,17 +29,13 @@ function CacheBar({ totals }: { totals: Totals }) {
   )
 }
 
-function predictedNote(totals: Totals): string {
-  const predicted = totals.predicted_cache_read_tokens ?? 0
-  return predicted > 0 ? `\n${percent(totals.cache_read_input_tokens / predicted, 0)} of the ${count(predicted)} predicted` : ''
-}
-
 export function Strip() {
   const totals = summary.value?.totals
   if (!totals) return <dl class="strip" aria-busy="true" />
   const uncachedPrice = totals.spend + totals.saved
   const share = uncachedPrice > 0 ? totals.saved / uncachedPrice : null
   const some = totals.requests > 0
+  const predicted = totals.predicted_cache_read_tokens ?? 0
   return (
     <dl class="strip" aria-label="Totals">
       <Figure label="Requests" value={count(totals.requests)} />
@@ -53,8 +49,16 @@ export function Strip() {
         warm
         value={totals.prompt_tokens > 0 ? percent(totals.cache_hit_ratio) : '–'}
         note={<CacheBar totals={totals} />}
-        title={`Of all tokens in:\n${count(totals.cache_read_input_tokens)} read from cache\n${count(totals.cache_creation_input_tokens)} written to it\n${count(totals.input_tokens)} uncached${predictedNote(totals)}`}
+        title={`Of all tokens in:\n${count(totals.cache_read_input_tokens)} read from cache\n${count(totals.cache_creation_input_tokens)} written to it\n${count(totals.input_tokens)} uncached`}
       />
+      {predicted > 0 && (
+        <Figure
+          label="Read / predicted"
+          value={percent(totals.cache_read_input_tokens / predicted, 0)}
+          note={compact(predicted)}
+          title={`The router expected ${count(predicted)} tokens to be read from cache; ${count(totals.cache_read_input_tokens)} were`}
+        />
+      )}
       <Figure
         label="Saved"
         warm

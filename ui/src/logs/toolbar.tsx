@@ -202,7 +202,7 @@ export function FacetToggle() {
   return (
     <button type="button" class="button facet-toggle" aria-expanded={facetsOpen.value} aria-controls="facets" onClick={() => (facetsOpen.value = !facetsOpen.value)}>
       <Icon name="filter" />
-      Filters
+      <span class="facet-word">Filters</span>
     </button>
   )
 }

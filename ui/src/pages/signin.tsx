@@ -1,13 +1,17 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { api, ApiError } from '../api'
 import { Logo } from '../parts/icons'
-import { lapsed, loadSession } from '../session'
+import { lapsed, linkProblem, loadSession } from '../session'
 
 export function SignIn() {
   const input = useRef<HTMLInputElement>(null)
-  const [error, setError] = useState('')
+  const [error, setError] = useState(linkProblem.value)
   const [busy, setBusy] = useState(false)
   useEffect(() => input.current?.focus(), [])
+  useEffect(() => {
+    if (linkProblem.value) setError(linkProblem.value)
+    linkProblem.value = ''
+  }, [linkProblem.value])
   const submit = async (event: SubmitEvent) => {
     event.preventDefault()
     const key = input.current?.value.trim() ?? ''
