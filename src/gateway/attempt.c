@@ -33,7 +33,7 @@ enum wp_err wp_exchange_enter_group(struct wp_exchange *x, wp_view model)
     }
     x->group = group;
     x->models = models;
-    x->tried = 0;
+    x->tried = x->refused = 0;
     x->retries = 0;
     return WP_OK;
 }
@@ -79,7 +79,7 @@ static bool back_off(struct wp_exchange *x)
     wait_ms -= wp_random_below(wait_ms / 4 + 1);
     if (x->last_error.retry_after_ms > (int64_t)wait_ms)
         wait_ms = (uint64_t)x->last_error.retry_after_ms;
-    x->tried = 0;
+    x->tried = x->refused = 0;
     wp_exchange_set(x, WP_EXCHANGE_WAIT);
     wp_timer_init(&x->timer, x->worker->loop, timer_plan, x);
     wp_timer_start(&x->timer, wait_ms);
@@ -167,9 +167,30 @@ static void fill_plan_request(struct wp_exchange *x)
         .caller = x->front->caller.key_hash[0] != '\0' ? x->front->caller.digest : NULL,
         .max_tokens = x->request.max_tokens,
         .tried = x->tried,
+        .refused = x->refused,
+        .refused_until_ns = x->refused_until_ns,
         .now_ns = wp_now_ns(),
         .max_wait_ms = wait_left_ms(x),
     };
+}
+
+// A 429 that names its end, once per group and while another retry is left for elsewhere: the
+// conversation may wait for its home instead of being written anew.
+static void note_refusal(struct wp_exchange *x, const struct wp_upstream_error *error)
+{
+    bool again = x->refused != 0;
+    x->refused_until_ns = 0;
+    if (error->err != WP_ERR_RATE_LIMITED || error->spend_cap || error->retry_after_ms <= 0 ||
+        again || x->retries + 1 >= wp_exchange_retries_allowed(x, WP_KIND_RATE_LIMIT))
+        return;
+    x->refused = (uint64_t)1 << x->candidate_index;
+    x->refused_until_ns = wp_now_ns() + (uint64_t)error->retry_after_ms * 1000000;
+}
+
+static void forgive_refusal(struct wp_exchange *x)
+{
+    if (x->refused_until_ns != 0 && x->refused_until_ns <= wp_now_ns())
+        x->tried &= ~x->refused;
 }
 
 static void stop_waiting(struct wp_exchange *x)
@@ -188,6 +209,7 @@ static void wait_over(void *arg)
     WP_CHECK_MAGIC(x, WP_EXCHANGE_MAGIC);
     wp_timer_stop(&x->timer);
     stop_waiting(x);
+    forgive_refusal(x);
     wp_exchange_plan(x);
 }
 
@@ -374,8 +396,10 @@ static void send_upstream(struct wp_exchange *x)
         x->request.stream ? first_of(deployment->stream_idle_timeout_ms, 300000, 0) : timeout_ms;
     request.allow_link_local = deployment->allow_link_local;
     wp_exchange_set(x, WP_EXCHANGE_SEND);
-    if (x->first_call_ns == 0)
+    if (x->first_call_ns == 0) {
         x->first_call_ns = wp_now_ns();
+        x->waited_before_ms = x->waited_ms;
+    }
     enum wp_err err = wp_call_start(x->worker->client, &request, &CALL_EVENTS, x, &x->call);
     if (err != WP_OK) {
         x->call = NULL;
@@ -549,6 +573,7 @@ static void go_on(struct wp_exchange *x, const struct wp_upstream_error *error)
             return;
         }
     }
+    note_refusal(x, error);
     x->tried |= (uint64_t)1 << x->candidate_index;
     if (error->err == WP_ERR_NOT_SUPPORTED) {
         // Nothing was sent; a deployment on another platform of the group may well serve it.

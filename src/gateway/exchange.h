@@ -87,14 +87,17 @@ struct wp_exchange {
     struct wp_plan *plan;         // with room for plan_room candidates
     size_t plan_room;
     struct wp_plan_request plan_request;
-    uint64_t tried;                // bit per group.deployments
+    uint64_t tried;   // bit per group.deployments
+    uint64_t refused; // of them the first that asked to come again later, and when
+    uint64_t refused_until_ns;
     uint32_t retries, retries_max; // in this group
     uint32_t total_retries;        // that reached an upstream
     bool retrying;                 // the next attempt will be one
     uint32_t fallbacks;            // groups entered beyond the first
     struct wp_flight *flight;      // waiting for another request's cache write
     uint64_t wait_begun_ns;
-    uint32_t waited_ms; // in all
+    uint32_t waited_ms;        // in all
+    uint32_t waited_before_ms; // of that, before the first call
     uint32_t plans_since_wait;
     bool context_exceeded;
     bool refreshed_credentials;

@@ -45,7 +45,7 @@ void wp_exchange_estimate_output(struct wp_exchange *x)
 // for another request's cache write, and from the bytes that let the answer begin to its head.
 static uint64_t overhead_us(const struct wp_exchange *x)
 {
-    uint64_t ns = 0, waited_ns = (uint64_t)x->waited_ms * 1000000u;
+    uint64_t ns = 0, waited_ns = (uint64_t)x->waited_before_ms * 1000000u;
     if (x->first_call_ns > x->body_end_ns + waited_ns && x->body_end_ns != 0)
         ns += x->first_call_ns - x->body_end_ns - waited_ns;
     if (x->chunk_ns != 0 && x->commit_ns > x->chunk_ns && x->commit_ns - x->chunk_ns < HOLD_NS)

@@ -114,13 +114,19 @@ static void note_failure(struct wp_deployment_state *state,
     if (reason == NULL || ms == 0)
         return;
     uint64_t until_ns = detail->now_ns + ms * 1000000;
-    cool(state, reason, until_ns, detail);
-    // The limit is the organisation's: its other keys would be refused as well.
     bool limit = detail->kind == WP_KIND_RATE_LIMIT || detail->spend_cap;
+    bool announced = limit && !detail->spend_cap && detail->retry_after_ms > 0;
+    cool(state, reason, until_ns, detail);
+    if (announced)
+        state->announced_ns = until_ns;
+    // The limit is the organisation's: its other keys would be refused as well.
     struct wp_rate *const rates[] = {state->rate, state->reported};
-    for (size_t i = 0; limit && i < WP_COUNT_OF(rates); i++)
-        if (rates[i] != NULL && rates[i]->shared && until_ns > rates[i]->cooling_until_ns)
-            rates[i]->cooling_until_ns = until_ns;
+    for (size_t i = 0; limit && i < WP_COUNT_OF(rates); i++) {
+        if (rates[i] == NULL || !rates[i]->shared || until_ns <= rates[i]->cooling_until_ns)
+            continue;
+        rates[i]->cooling_until_ns = until_ns;
+        rates[i]->announced_ns = announced ? until_ns : 0;
+    }
 }
 
 void wp_cooldown_note(struct wp_deployment_state *state,
@@ -146,4 +152,12 @@ uint64_t wp_cooldown_until(const struct wp_deployment_state *state, uint64_t now
     if (state->reported != NULL && state->reported->cooling_until_ns > until_ns)
         until_ns = state->reported->cooling_until_ns;
     return until_ns > now_ns ? until_ns : 0;
+}
+
+bool wp_cooldown_announced(const struct wp_deployment_state *state, uint64_t now_ns)
+{
+    uint64_t until_ns = wp_cooldown_until(state, now_ns);
+    return until_ns > 0 && (until_ns == state->announced_ns ||
+                            (state->rate != NULL && until_ns == state->rate->announced_ns) ||
+                            (state->reported != NULL && until_ns == state->reported->announced_ns));
 }

@@ -30,7 +30,7 @@ struct wp_rate {
     struct wp_hash128 key;
     uint32_t refs;
     bool shared; // named by operator or provider: a 429 stops every deployment in it
-    uint64_t cooling_until_ns;
+    uint64_t cooling_until_ns, announced_ns;   // the latter: as the provider's retry-after says
     struct wp_window requests, tokens, output; // of the last minute
     struct wp_fill input;
     struct wp_reported reported_requests, reported_input, reported_tokens;
@@ -52,7 +52,7 @@ struct wp_deployment_state {
 
     struct wp_window successes, failures; // of the last minute
     uint32_t failures_in_a_row;
-    uint64_t cooling_until_ns;
+    uint64_t cooling_until_ns, announced_ns;
     char cooling_reason[64];
 
     struct wp_window load;    // prompt tokens sent in the last minutes

@@ -1,6 +1,8 @@
 // Single flight: of several requests that would write the same cold prefix into one cache, the
 // first writes and the others wait for its first event. There is no queue to lead: whoever begins
 // first after the leader's end is the next leader, and wp_router_begin turns the late ones back.
+#include "base/random.h"
+#include "route/cooldown.h"
 #include "route/private.h"
 
 static const double DOLLARS_PER_SECOND = 0.005; // what a second of waiting is worth
@@ -54,12 +56,37 @@ static double spared(const struct wp_lane *here, const struct wp_lane *instead,
     return more * (here->rates.known && instead->rates.known ? 1 : DEFAULT_INPUT);
 }
 
-static bool full_and_warm(const struct wp_plan_request *request, const struct wp_lane *lane)
+static int64_t until_ms(uint64_t until_ns, uint64_t now_ns)
+{
+    return until_ns <= now_ns ? 0 : (int64_t)((until_ns - now_ns) / 1000000) + 1;
+}
+
+// When a deployment that takes nothing now will, as far as that is known; -1: it is not.
+static int64_t room_in_ms(const struct wp_plan_request *request, const struct wp_lane *lane,
+                          uint32_t index)
+{
+    if (lane->reason == WP_REASON_FULL)
+        return lane->admission.wait_ms;
+    if (lane->reason == WP_REASON_COOLING && wp_cooldown_announced(lane->state, request->now_ns))
+        return until_ms(lane->cooling_until_ns, request->now_ns);
+    if (lane->reason == WP_REASON_TRIED && (request->refused >> index & 1) != 0)
+        return until_ms(request->refused_until_ns, request->now_ns);
+    return -1;
+}
+
+static bool is_warm(const struct wp_lane *lane)
 {
     const struct wp_forecast *f = &lane->forecast;
-    return lane->reason == WP_REASON_FULL && f->deep && !f->pending && f->read > 0 &&
-           lane->domain != NULL && lane->admission.wait_ms > 0 &&
-           lane->admission.wait_ms <= request->max_wait_ms;
+    return f->deep && !f->pending && f->read > 0 && lane->domain != NULL;
+}
+
+// Those who wait for the same moment do not come back all at once.
+static uint32_t spread(const struct wp_plan_request *request, int64_t wait_ms)
+{
+    uint64_t draws = request->draw != 0 ? request->draw : wp_random_u64();
+    uint64_t later = wp_draw(&draws) % ((uint64_t)wait_ms / 4 + 1);
+    uint64_t ms = (uint64_t)wait_ms + later;
+    return ms < request->max_wait_ms ? (uint32_t)ms : request->max_wait_ms;
 }
 
 void wp_flight_advise_room(const struct wp_plan_request *request, const struct wp_lane *lanes,
@@ -71,15 +98,16 @@ void wp_flight_advise_room(const struct wp_plan_request *request, const struct w
         return;
     for (uint32_t i = 0; i < count; i++) {
         const struct wp_lane *lane = &lanes[i];
-        if (!full_and_warm(request, lane))
+        int64_t wait_ms = is_warm(lane) ? room_in_ms(request, lane, i) : -1;
+        if (wait_ms <= 0 || wait_ms > request->max_wait_ms)
             continue;
-        double wait_s = (double)lane->admission.wait_ms / 1000;
-        double gain = spared(lane, chosen, request->prompt) - wait_s * DOLLARS_PER_SECOND;
+        double gain =
+            spared(lane, chosen, request->prompt) - (double)wait_ms / 1000 * DOLLARS_PER_SECOND;
         if (gain <= most)
             continue;
         most = gain;
         plan->wait.advised = true;
-        plan->wait.at_most_ms = (uint32_t)lane->admission.wait_ms;
+        plan->wait.at_most_ms = spread(request, wait_ms);
         plan->wait.tokens = lane->forecast.read;
         plan->wait.prefix = (struct wp_hash128){0, 0};
         plan->wait.domain = lane->domain->key;

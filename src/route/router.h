@@ -72,6 +72,9 @@ struct wp_plan_request {
     const uint8_t *caller;              // 32-byte digest of the key, or NULL
     uint64_t max_tokens;
     uint64_t tried; // bit i: group->deployments[i] has failed for this request
+    // Of those the one that has only asked to come again later, and when; 0: none. The plan may
+    // advise to wait for it, once it is no longer in `tried` it is a candidate like any other.
+    uint64_t refused, refused_until_ns;
     uint64_t now_ns;
     // How long this request may yet wait for another's cache write (single flight): what is left
     // of WP_SINGLE_FLIGHT_MS. 0: it does not wait.
@@ -87,7 +90,8 @@ struct wp_plan {
     int64_t retry_after_ms; // when usable == 0: until the first comes back; -1 unknown
     // Single flight: candidates[0] is where another request is writing a prefix that this one
     // would write too. Waiting for its first event turns that write into a read. Or, with no
-    // prefix named: a full deployment holds the conversation and will have room in at_most_ms.
+    // prefix named: a deployment that is full, or has sent a 429 with a retry-after, holds the
+    // conversation and will take it in at_most_ms.
     struct {
         bool advised;
         uint32_t at_most_ms;              // beyond that waiting costs more than it saves

@@ -271,6 +271,60 @@ static void waits_for_room_where_it_is_warm(void **state)
     rig_close(&rig);
 }
 
+// A provider that says when it will take requests again, soon: a long conversation waits for it, a
+// short one moves; so does either when nothing is known of the end.
+static void waits_out_a_short_retry_after(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct wp_plan plan;
+    struct rig_talk longer = {.name = "long", .head = 160000, .turn = 4000, .turns = 3},
+                    shorter = {.name = "short", .head = 6000, .turn = 100, .turns = 3};
+    rig_open(&rig, 2);
+    rig_start(&rig);
+    uint32_t home = rig_serve(&rig, rig_prompt(&rig, &longer), "l", UINT32_MAX);
+    rig_serve(&rig, rig_prompt(&rig, &shorter), "s", home);
+    longer.turns = shorter.turns = 5;
+    struct wp_outcome_detail limited = {.outcome = WP_OUTCOME_FAILED,
+                                        .kind = WP_KIND_RATE_LIMIT,
+                                        .status = 429,
+                                        .retry_after_ms = 2000};
+    rig_fail(&rig, home, &limited);
+    struct wp_plan_request request = rig_request(&rig, rig_prompt(&rig, &longer), "l");
+    request.max_wait_ms = 5000;
+    wp_router_plan(rig.router, &request, &plan);
+    assert_int_equal(rig_index(&rig, &plan.candidates[0]), 1 - home);
+    assert_true(plan.wait.advised);
+    assert_in_range(plan.wait.at_most_ms, 2000, 2501);
+    struct wp_plan_request brief = rig_request(&rig, rig_prompt(&rig, &shorter), "s");
+    brief.max_wait_ms = 5000;
+    wp_router_plan(rig.router, &brief, &plan);
+    assert_false(plan.wait.advised); // 1,600 tokens are not worth two seconds
+    request.now_ns += 2600 * (RIG_S / 1000);
+    wp_router_plan(rig.router, &request, &plan);
+    assert_int_equal(rig_index(&rig, &plan.candidates[0]), home);
+    assert_false(plan.wait.advised);
+
+    // This request's own refusal, whatever the cooldown's rules make of it.
+    request.tried = request.refused = (uint64_t)1 << home;
+    request.refused_until_ns = request.now_ns + RIG_S;
+    wp_router_plan(rig.router, &request, &plan);
+    assert_int_equal(rig_index(&rig, &plan.candidates[0]), 1 - home);
+    assert_true(plan.wait.advised);
+    request.refused = 0; // it has failed in another way
+    wp_router_plan(rig.router, &request, &plan);
+    assert_false(plan.wait.advised);
+    request.tried = 0;
+
+    limited.retry_after_ms = -1;
+    rig.now_ns = request.now_ns;
+    rig_fail(&rig, home, &limited);
+    wp_router_plan(rig.router, &request, &plan);
+    assert_int_equal(rig_index(&rig, &plan.candidates[0]), 1 - home);
+    assert_false(plan.wait.advised);
+    rig_close(&rig);
+}
+
 // A short warm prefix is given up for headroom where a long one is not.
 static void short_prefixes_move_before_long_ones(void **state)
 {
@@ -448,6 +502,7 @@ int main(void)
         cmocka_unit_test(few_sessions_share_one_head),
         cmocka_unit_test(the_cheapest_victim_moves_first),
         cmocka_unit_test(waits_for_room_where_it_is_warm),
+        cmocka_unit_test(waits_out_a_short_retry_after),
         cmocka_unit_test(short_prefixes_move_before_long_ones),
         cmocka_unit_test(thinking_in_a_tool_loop_stays),
         cmocka_unit_test(order_blocked_tried_and_context),
