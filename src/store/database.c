@@ -20,6 +20,8 @@ static const char *const migrations[] = {
 #include "store/schema/0003_kept_warm.h"
     ,
 #include "store/schema/0004_headers.h"
+    ,
+#include "store/schema/0005_hourly_kept_warm.h"
 };
 
 int store_schema_version(void)

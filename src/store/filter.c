@@ -122,7 +122,9 @@ void store_filter_append(struct store_query *query, const struct wp_log_filter *
     equal(query, " AND model_id = ", filter->model_id);
     equal(query, " AND model = ", filter->model);
     equal(query, " AND model_group = ", filter->model_group);
-    if (filter->status.len > 0 && !wp_view_is(filter->status, "success"))
+    bool failures = filter->status.len > 0 ? !wp_view_is(filter->status, "success")
+                                           : filter->error_code.len > 0;
+    if (failures)
         store_query_text(query, " AND status <> 'success'");
     equal(query, " AND status = ", filter->status);
     equal(query, " AND api_key_hash = ", filter->api_key_hash);

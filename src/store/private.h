@@ -61,8 +61,8 @@ struct store_sum {
     const struct wp_record *record; // the first of them: the keys
     int64_t hour_ms;
     uint64_t requests, input_tokens, cache_read_tokens, cache_write_5m_tokens,
-        cache_write_1h_tokens, output_tokens, predicted_read_tokens;
-    double spend, saved;
+        cache_write_1h_tokens, output_tokens, predicted_read_tokens, renewals;
+    double spend, saved, renewal_spend, kept_warm_saved;
 };
 
 enum { STORE_SUMS_MAX = 32 }; // more than that in one batch are written in parts

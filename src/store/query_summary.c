@@ -1,14 +1,30 @@
+// Sums over a filter. Rows are read once, in the order of their times, and added up here: grouping
+// in SQL would read them once per group and keep them all to sort. Where there are many, whole
+// hours come from usage_hourly and only the ends from rows.
 #include "base/clock.h"
 #include "store/private.h"
+#include "store/tally.h"
 
-#include <stdio.h>
+enum { HOUR_MS = 3600 * 1000, HOURLY_ROWS = 50000, HOURLY_HOURS = 6, SAMPLE_TIMEOUT_MS = 100 };
 
-enum { BUCKETS = 60, FACET_MAX = 20, SAMPLE_MAX = 5000 };
+static const char ROWS[] =
+    "SELECT start_ms, model_id, model, status, error_code, 1, spend, saved, input_tokens,"
+    " cache_read_tokens, cache_write_5m_tokens + cache_write_1h_tokens, output_tokens,"
+    " predicted_read_tokens, call_type = 'keep_warm', iif(call_type = 'keep_warm', spend, 0.0),"
+    " kept_warm_saved, ttft_us FROM request";
+static const char HOURS[] =
+    "SELECT hour_ms, model_id, model, status, error_code, requests, spend, saved, input_tokens,"
+    " cache_read_tokens, cache_write_5m_tokens + cache_write_1h_tokens, output_tokens,"
+    " predicted_read_tokens, keep_warm_renewals, keep_warm_spend, kept_warm_saved, 0"
+    " FROM usage_hourly WHERE true";
 
-static double column_double(sqlite3_stmt *s, int column)
-{
-    return sqlite3_column_double(s, column);
-}
+struct summary {
+    struct wp_ledger *ledger;
+    struct store_reader *reader;
+    const struct wp_log_filter *filter;
+    struct store_query query;
+    struct store_tally tally;
+};
 
 static uint64_t column_u64(sqlite3_stmt *s, int column)
 {
@@ -16,177 +32,182 @@ static uint64_t column_u64(sqlite3_stmt *s, int column)
     return value < 0 ? 0 : (uint64_t)value;
 }
 
-// The statement for one part: `select`, the filter, `tail`.
-static sqlite3_stmt *prepare(struct wp_ledger *ledger, struct store_reader *reader,
-                             struct store_query *query, const char *select,
-                             const struct wp_log_filter *filter, const char *tail, int *rc)
+static void read_share(sqlite3_stmt *s, struct store_share *out)
 {
-    store_query_clear(query);
-    store_reader_arm(ledger, reader, ledger->query_timeout_ms);
-    store_query_text(query, select);
-    store_filter_append(query, filter, true);
-    store_query_text(query, tail);
-    return store_query_prepare(query, reader->db, rc);
+    *out = (struct store_share){.at_ms = sqlite3_column_int64(s, 0),
+                                .requests = column_u64(s, 5),
+                                .spend = sqlite3_column_double(s, 6),
+                                .saved = sqlite3_column_double(s, 7),
+                                .input_tokens = column_u64(s, 8),
+                                .cache_read_tokens = column_u64(s, 9),
+                                .cache_write_tokens = column_u64(s, 10),
+                                .output_tokens = column_u64(s, 11),
+                                .predicted_read_tokens = column_u64(s, 12),
+                                .renewals = column_u64(s, 13),
+                                .renewal_spend = sqlite3_column_double(s, 14),
+                                .kept_warm_saved = sqlite3_column_double(s, 15),
+                                .ttft_us = column_u64(s, 16)};
+    for (int i = 0; i < STORE_FACETS; i++)
+        out->facets[i] = store_column_text(s, 1 + i);
+    out->failed = !wp_view_is(out->facets[2], "success");
 }
 
-// The value at `share` of the sorted times to first token of the newest rows.
-static double ttft_at(struct wp_ledger *ledger, struct store_reader *reader,
-                      struct store_query *query, const struct wp_log_filter *filter, double share,
-                      int *rc)
+static void begin(struct summary *summary, const char *select)
 {
-    double value = 0;
-    store_query_clear(query);
-    store_reader_arm(ledger, reader, ledger->query_timeout_ms);
-    store_query_text(query, "WITH sample AS (SELECT ttft_us FROM request");
-    store_filter_append(query, filter, true);
-    store_query_text(query, " AND ttft_us > 0 ORDER BY start_ms DESC LIMIT 5000) SELECT ttft_us "
-                            "FROM sample ORDER BY ttft_us LIMIT 1 OFFSET (SELECT CAST(");
-    store_query_text(query, share > 0.9 ? "0.95" : "0.5");
-    store_query_text(query, " * (COUNT(*) - 1) AS INTEGER) FROM sample)");
-    sqlite3_stmt *s = store_query_prepare(query, reader->db, rc);
-    if (s != NULL && (*rc = sqlite3_step(s)) == SQLITE_ROW)
-        value = column_double(s, 0) / 1000.0;
+    store_query_clear(&summary->query);
+    store_query_text(&summary->query, select);
+}
+
+// Runs the query that is made and adds what it yields. SQLITE_DONE when all went well.
+static int add_all(struct summary *summary)
+{
+    int rc;
+    struct store_share share;
+    sqlite3_stmt *s = store_query_prepare(&summary->query, summary->reader->db, &rc);
+    while (s != NULL && (rc = sqlite3_step(s)) == SQLITE_ROW) {
+        read_share(s, &share);
+        if (!store_tally_add(&summary->tally, &share)) {
+            rc = SQLITE_NOMEM;
+            break;
+        }
+    }
     sqlite3_finalize(s);
-    return value;
+    return rc;
 }
 
-static const char TOTALS[] =
-    "SELECT COUNT(*), COALESCE(SUM(status <> 'success'), 0), COALESCE(SUM(spend), 0), "
-    "COALESCE(SUM(saved), 0), COALESCE(SUM(input_tokens), 0), "
-    "COALESCE(SUM(cache_read_tokens), 0), COALESCE(SUM(cache_write_5m_tokens + "
-    "cache_write_1h_tokens), 0), COALESCE(SUM(output_tokens), 0), MIN(start_ms), MAX(start_ms), "
-    "COALESCE(SUM(call_type = 'keep_warm'), 0), "
-    "COALESCE(SUM(CASE WHEN call_type = 'keep_warm' THEN spend END), 0), "
-    "COALESCE(SUM(kept_warm_saved), 0), COALESCE(SUM(predicted_read_tokens), 0) "
-    "FROM request";
-
-struct range {
-    int64_t first_ms, last_ms;
-};
-
-static int write_totals(struct wp_ledger *ledger, struct store_reader *reader,
-                        struct store_query *query, const struct wp_log_filter *filter,
-                        struct wp_json_writer *w, struct range *range)
+// Rows of the filter within [start_ms, end_ms).
+static int add_rows(struct summary *summary, int64_t start_ms, int64_t end_ms)
 {
-    int rc = SQLITE_OK;
-    sqlite3_stmt *s = prepare(ledger, reader, query, TOTALS, filter, "", &rc);
-    if (s == NULL || (rc = sqlite3_step(s)) != SQLITE_ROW) {
-        sqlite3_finalize(s);
+    struct wp_log_filter part = *summary->filter;
+    part.start_ms = start_ms;
+    part.end_ms = end_ms;
+    begin(summary, ROWS);
+    store_filter_append(&summary->query, &part, true);
+    store_query_text(&summary->query, " ORDER BY start_ms");
+    return add_all(summary);
+}
+
+static void append_hours(struct summary *summary, int64_t start_ms, int64_t end_ms)
+{
+    store_filter_append_hourly(&summary->query, summary->filter);
+    store_query_text(&summary->query, " AND hour_ms >= ");
+    store_query_integer(&summary->query, start_ms);
+    store_query_text(&summary->query, " AND hour_ms < ");
+    store_query_integer(&summary->query, end_ms);
+}
+
+static int add_hours(struct summary *summary, int64_t start_ms, int64_t end_ms)
+{
+    begin(summary, HOURS);
+    append_hours(summary, start_ms, end_ms);
+    store_query_text(&summary->query, " ORDER BY hour_ms");
+    return add_all(summary);
+}
+
+static int read_integer(struct summary *summary, int64_t *out)
+{
+    int rc;
+    sqlite3_stmt *s = store_query_prepare(&summary->query, summary->reader->db, &rc);
+    if (s != NULL && (rc = sqlite3_step(s)) == SQLITE_ROW)
+        *out = sqlite3_column_int64(s, 0);
+    sqlite3_finalize(s);
+    return rc == SQLITE_ROW ? SQLITE_DONE : rc;
+}
+
+// Times to first token of the newest answers, as many as are found in a moment: a filter may match
+// few of very many rows.
+static int sample_ttft(struct summary *summary)
+{
+    int rc;
+    begin(summary, "SELECT ttft_us FROM request");
+    store_filter_append(&summary->query, summary->filter, true);
+    store_query_text(&summary->query, " AND ttft_us > 0 ORDER BY start_ms DESC LIMIT ");
+    store_query_integer(&summary->query, STORE_TTFT_MAX);
+    sqlite3_stmt *s = store_query_prepare(&summary->query, summary->reader->db, &rc);
+    store_reader_arm(summary->ledger, summary->reader, SAMPLE_TIMEOUT_MS);
+    while (s != NULL && (rc = sqlite3_step(s)) == SQLITE_ROW)
+        store_tally_add_ttft(&summary->tally, column_u64(s, 0));
+    sqlite3_finalize(s);
+    store_reader_arm(summary->ledger, summary->reader, summary->ledger->query_timeout_ms);
+    return (rc & 0xff) == SQLITE_INTERRUPT ? SQLITE_DONE : rc;
+}
+
+static int64_t hour_of(int64_t wall_ms)
+{
+    return wall_ms - wall_ms % HOUR_MS;
+}
+
+// The whole hours of the filter, if sums over them serve better than rows. After its end there is
+// nothing where the end lies ahead.
+static int choose_hours(struct summary *summary, int64_t late_ms, int64_t *from, int64_t *to)
+{
+    const struct wp_log_filter *filter = summary->filter;
+    int64_t rows = 0, oldest = 0;
+    *to = filter->end_ms == 0 || filter->end_ms >= late_ms ? hour_of(late_ms) + HOUR_MS
+                                                           : hour_of(filter->end_ms);
+    *from = hour_of(filter->start_ms + HOUR_MS - 1);
+    if (!store_filter_is_hourly(filter) || *to <= *from) {
+        *to = *from;
+        return SQLITE_DONE;
+    }
+    begin(summary, "SELECT coalesce(min(hour_ms), 0) FROM usage_hourly WHERE true");
+    append_hours(summary, *from, *to);
+    int rc = read_integer(summary, &oldest);
+    begin(summary, "SELECT coalesce(sum(requests), 0) FROM usage_hourly WHERE true");
+    append_hours(summary, *from, *to);
+    if (rc == SQLITE_DONE)
+        rc = read_integer(summary, &rows);
+    if (rows < HOURLY_ROWS || *to - oldest < HOURLY_HOURS * HOUR_MS)
+        *to = *from;
+    return rc;
+}
+
+static int add_up(struct summary *summary)
+{
+    const struct wp_log_filter *filter = summary->filter;
+    int64_t newest = 0, from, to;
+    begin(summary, "SELECT coalesce(max(start_ms), 0) FROM request");
+    int rc = read_integer(summary, &newest);
+    int64_t now = wp_wall_ms(), late = now > newest ? now : newest + 1;
+    if (rc == SQLITE_DONE)
+        rc = choose_hours(summary, late, &from, &to);
+    if (rc != SQLITE_DONE)
         return rc;
-    }
-    uint64_t input = column_u64(s, 4), read = column_u64(s, 5), written = column_u64(s, 6);
-    uint64_t prompt = input + read + written;
-    wp_json_open_object(w, "totals");
-    wp_json_put_u64(w, "requests", column_u64(s, 0));
-    wp_json_put_u64(w, "failures", column_u64(s, 1));
-    wp_json_put_decimal(w, "spend", column_double(s, 2), 12);
-    wp_json_put_decimal(w, "saved", column_double(s, 3), 12);
-    wp_json_put_u64(w, "prompt_tokens", prompt);
-    wp_json_put_u64(w, "completion_tokens", column_u64(s, 7));
-    wp_json_put_u64(w, "input_tokens", input);
-    wp_json_put_u64(w, "cache_read_input_tokens", read);
-    wp_json_put_u64(w, "cache_creation_input_tokens", written);
-    wp_json_put_decimal(w, "cache_hit_ratio", prompt > 0 ? (double)read / (double)prompt : 0, 6);
-    wp_json_put_u64(w, "predicted_cache_read_tokens", column_u64(s, 13));
-    wp_json_put_u64(w, "keep_warm_renewals", column_u64(s, 10));
-    wp_json_put_decimal(w, "keep_warm_spend", column_double(s, 11), 12);
-    wp_json_put_decimal(w, "keep_warm_saved", column_double(s, 12), 12);
-    *range = (struct range){sqlite3_column_int64(s, 8), sqlite3_column_int64(s, 9)};
-    sqlite3_finalize(s);
-    wp_json_put_decimal(w, "ttft_p50_ms", ttft_at(ledger, reader, query, filter, 0.5, &rc), 3);
-    wp_json_put_decimal(w, "ttft_p95_ms", ttft_at(ledger, reader, query, filter, 0.95, &rc), 3);
-    wp_json_close(w);
-    return SQLITE_DONE;
-}
-
-// Where the bars begin and end. A window that is nearly empty but for its end is drawn from its
-// first row on: it would be one bar.
-static struct range bars_of(const struct wp_log_filter *filter, struct range rows)
-{
-    int64_t now = wp_wall_ms(), late = now > rows.last_ms ? now : rows.last_ms + 1;
-    struct range bars = {filter->start_ms != 0 ? filter->start_ms : rows.first_ms,
-                         filter->end_ms != 0 && filter->end_ms < late ? filter->end_ms : late};
-    if (rows.first_ms - bars.first_ms > (bars.last_ms - bars.first_ms) / 6 * 5)
-        bars.first_ms = rows.first_ms - 1000;
-    return bars;
-}
-
-// Bars of equal width over the time that is looked at.
-static int write_histogram(struct wp_ledger *ledger, struct store_reader *reader,
-                           struct store_query *query, const struct wp_log_filter *filter,
-                           struct range range, struct wp_json_writer *w)
-{
-    struct range bars = bars_of(filter, range);
-    int64_t span = bars.last_ms - bars.first_ms;
-    int64_t width = span / BUCKETS > 1000 ? span / BUCKETS : 1000;
-    char select[256];
-    int rc = SQLITE_OK;
-    snprintf(select, sizeof(select),
-             "SELECT start_ms / %lld * %lld AS t, SUM(status = 'success'), SUM(status <> "
-             "'success') FROM request",
-             (long long)width, (long long)width);
-    sqlite3_stmt *s =
-        prepare(ledger, reader, query, select, filter, " GROUP BY t ORDER BY t LIMIT 200", &rc);
-    wp_json_open_array(w, "histogram");
-    while (s != NULL && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-        wp_json_open_object(w, NULL);
-        wp_json_put_i64(w, "t", sqlite3_column_int64(s, 0));
-        wp_json_put_u64(w, "success", column_u64(s, 1));
-        wp_json_put_u64(w, "failure", column_u64(s, 2));
-        wp_json_close(w);
-    }
-    wp_json_close(w);
-    sqlite3_finalize(s);
-    wp_json_put_i64(w, "bucket_ms", width);
-    if (filter->start_ms != 0 && bars.first_ms > filter->start_ms && range.first_ms != 0)
-        wp_json_put_i64(w, "since_ms", bars.first_ms);
-    return rc;
-}
-
-static int write_facet(struct wp_ledger *ledger, struct store_reader *reader,
-                       struct store_query *query, const struct wp_log_filter *filter,
-                       const char *column, struct wp_json_writer *w)
-{
-    char select[128], tail[128];
-    int rc = SQLITE_OK;
-    snprintf(select, sizeof(select), "SELECT %s, COUNT(*) AS n FROM request", column);
-    snprintf(tail, sizeof(tail), " AND %s <> '' GROUP BY %s ORDER BY n DESC LIMIT %d", column,
-             column, FACET_MAX);
-    sqlite3_stmt *s = prepare(ledger, reader, query, select, filter, tail, &rc);
-    wp_json_open_array(w, column);
-    while (s != NULL && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-        wp_json_open_object(w, NULL);
-        wp_json_put_str(w, "value", store_column_text(s, 0));
-        wp_json_put_u64(w, "count", column_u64(s, 1));
-        wp_json_close(w);
-    }
-    wp_json_close(w);
-    sqlite3_finalize(s);
-    return rc;
+    bool hourly = to > from;
+    store_tally_span(&summary->tally, filter->start_ms,
+                     filter->end_ms != 0 && filter->end_ms < late ? filter->end_ms : late,
+                     hourly ? HOUR_MS : 1);
+    if (!hourly)
+        return add_rows(summary, filter->start_ms, filter->end_ms);
+    if (filter->start_ms < from)
+        rc = add_rows(summary, filter->start_ms, from);
+    if (rc == SQLITE_DONE)
+        rc = add_hours(summary, from, to);
+    if (rc == SQLITE_DONE && filter->end_ms != 0 && filter->end_ms > to)
+        rc = add_rows(summary, to, filter->end_ms);
+    summary->tally.ttft_count = 0; // the ends have had some
+    return rc == SQLITE_DONE ? sample_ttft(summary) : rc;
 }
 
 enum wp_err wp_ledger_query_summary(struct wp_ledger *ledger, const struct wp_log_filter *filter,
                                     struct wp_buf *out)
 {
-    static const char *const facets[] = {"model_id", "model", "status", "error_code"};
-    struct store_reader *reader = store_reader_acquire(ledger);
-    struct store_query query = store_query_make();
+    struct summary summary = {.ledger = ledger, .filter = filter};
     struct wp_json_writer w = wp_json_writer(out);
-    struct range range = {0, 0};
     size_t from = out->len;
-    if (reader == NULL)
+    if (!store_tally_init(&summary.tally))
+        return WP_ERR_NO_MEMORY;
+    summary.reader = store_reader_acquire(ledger);
+    if (summary.reader == NULL) {
+        store_tally_free(&summary.tally);
         return WP_ERR_INTERNAL;
-    wp_json_open_object(&w, NULL);
-    int rc = write_totals(ledger, reader, &query, filter, &w, &range);
-    if (rc == SQLITE_DONE)
-        rc = write_histogram(ledger, reader, &query, filter, range, &w);
-    if (rc == SQLITE_DONE) {
-        wp_json_open_object(&w, "facets");
-        for (size_t i = 0; i < WP_COUNT_OF(facets) && rc == SQLITE_DONE; i++)
-            rc = write_facet(ledger, reader, &query, filter, facets[i], &w);
-        wp_json_close(&w);
     }
+    summary.query = store_query_make();
+    int rc = add_up(&summary);
+    wp_json_open_object(&w, NULL);
+    store_tally_write(&summary.tally, &w);
     wp_json_close(&w);
-    store_query_free(&query);
-    return store_query_end(ledger, reader, rc, "summary", out, from);
+    store_query_free(&summary.query);
+    store_tally_free(&summary.tally);
+    return store_query_end(ledger, summary.reader, rc, "summary", out, from);
 }

@@ -11,8 +11,9 @@ enum { HOUR_MS = 3600 * 1000, SLICE = 1000 };
 static const char hourly_sql[] =
     "INSERT INTO usage_hourly (hour_ms, model_id, model, model_group, api_key_hash, status,"
     " error_code, requests, spend, saved, input_tokens, cache_read_tokens, cache_write_5m_tokens,"
-    " cache_write_1h_tokens, output_tokens, predicted_read_tokens)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?16, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+    " cache_write_1h_tokens, output_tokens, predicted_read_tokens, keep_warm_renewals,"
+    " keep_warm_spend, kept_warm_saved)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?16, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?17, ?18, ?19)"
     " ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,"
     " spend = spend + excluded.spend,"
     " saved = saved + excluded.saved, input_tokens = input_tokens + excluded.input_tokens,"
@@ -20,7 +21,10 @@ static const char hourly_sql[] =
     " cache_write_5m_tokens = cache_write_5m_tokens + excluded.cache_write_5m_tokens,"
     " cache_write_1h_tokens = cache_write_1h_tokens + excluded.cache_write_1h_tokens,"
     " output_tokens = output_tokens + excluded.output_tokens,"
-    " predicted_read_tokens = predicted_read_tokens + excluded.predicted_read_tokens";
+    " predicted_read_tokens = predicted_read_tokens + excluded.predicted_read_tokens,"
+    " keep_warm_renewals = keep_warm_renewals + excluded.keep_warm_renewals,"
+    " keep_warm_spend = keep_warm_spend + excluded.keep_warm_spend,"
+    " kept_warm_saved = kept_warm_saved + excluded.kept_warm_saved";
 
 static const char daily_sql[] =
     "INSERT INTO usage_daily (date, api_key, model, model_group, custom_llm_provider, endpoint,"
@@ -140,7 +144,8 @@ static int add_hourly(struct store_writer *writer, const struct store_sum *sum)
                                 sum->cache_write_1h_tokens,
                                 sum->output_tokens,
                                 sum->predicted_read_tokens,
-                                sum->requests};
+                                sum->requests,
+                                sum->renewals};
     sqlite3_bind_int64(s, 1, sum->hour_ms);
     for (size_t i = 0; i < WP_COUNT_OF(texts); i++)
         store_bind_text(s, (int)i + 2, texts[i]);
@@ -148,6 +153,8 @@ static int add_hourly(struct store_writer *writer, const struct store_sum *sum)
     sqlite3_bind_double(s, 9, sum->saved);
     for (size_t i = 0; i < WP_COUNT_OF(numbers); i++)
         sqlite3_bind_int64(s, (int)i + 10, (int64_t)numbers[i]);
+    sqlite3_bind_double(s, 18, sum->renewal_spend);
+    sqlite3_bind_double(s, 19, sum->kept_warm_saved);
     return run(s);
 }
 
@@ -215,6 +222,11 @@ static int add_to_sums(struct store_writer *writer, const struct wp_record *r)
     sum->requests++;
     sum->spend += finite_or_zero(r->spend);
     sum->saved += finite_or_zero(r->saved);
+    sum->kept_warm_saved += finite_or_zero(r->kept_warm_saved);
+    if (wp_view_is(r->call_type, "keep_warm")) {
+        sum->renewals++;
+        sum->renewal_spend += finite_or_zero(r->spend);
+    }
     sum->input_tokens += r->input_tokens;
     sum->cache_read_tokens += r->cache_read_tokens;
     sum->cache_write_5m_tokens += r->cache_write_5m_tokens;

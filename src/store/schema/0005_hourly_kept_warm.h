@@ -1,0 +1,17 @@
+// Migration 5: the hours know of renewals what the rows know, so that a summary over long ranges
+// need not read rows.
+"ALTER TABLE usage_hourly ADD COLUMN keep_warm_renewals INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE usage_hourly ADD COLUMN keep_warm_spend REAL NOT NULL DEFAULT 0;"
+    "ALTER TABLE usage_hourly ADD COLUMN kept_warm_saved REAL NOT NULL DEFAULT 0;"
+    "UPDATE usage_hourly SET keep_warm_renewals = s.renewals, keep_warm_spend = s.spend,"
+    "  kept_warm_saved = s.kept FROM"
+    "  (SELECT start_ms - start_ms % 3600000 AS hour_ms, model_id, model, model_group, "
+    "api_key_hash,"
+    "    status, error_code, sum(call_type = 'keep_warm') AS renewals,"
+    "    sum(iif(call_type = 'keep_warm', spend, 0)) AS spend, sum(kept_warm_saved) AS kept"
+    "    FROM request WHERE call_type = 'keep_warm' OR kept_warm_saved <> 0"
+    "    GROUP BY 1, 2, 3, 4, 5, 6, 7) AS s"
+    "  WHERE usage_hourly.hour_ms = s.hour_ms AND usage_hourly.model_id = s.model_id"
+    "    AND usage_hourly.model = s.model AND usage_hourly.model_group = s.model_group"
+    "    AND usage_hourly.api_key_hash = s.api_key_hash AND usage_hourly.status = s.status"
+    "    AND usage_hourly.error_code = s.error_code;"
