@@ -1,21 +1,34 @@
 #!/usr/bin/env bash
-# Busbar: one Rust binary, YAML configuration.
+# Busbar 1.5.3 and later: one Rust binary, YAML configuration.
 #   busbar.sh PATH PORT UPSTREAM_PORT WORK_DIR      PATH: the installed `busbar` program
-# Written after its documentation of 1.5; where a later version wants other keys, its own message
-# names them.
+# Its keys are minted by its administration interface, so a fixed one cannot be sent to everybody:
+# the chain of identities is empty here, and it checks no key (which spares it that work).
 set -euo pipefail
 path=$1 port=$2 upstream=$3 work=$4
-cat >"$work/busbar.yaml" <<YAML
-listen: 127.0.0.1:$port
+cat >"$work/config.yaml" <<YAML
+listen: "127.0.0.1:$port"
+admin_listen: "127.0.0.1:$((port > 40000 ? port - 1712 : port + 1712))"
+identity-providers:
+  admin-tokens: { module: admin-tokens, token: { env: BUSBAR_ADMIN_TOKEN } }
 auth:
-  keys: [sk-bench-0000]
+  chain: []
+  admin_auth: [admin-tokens]
 providers:
   bench:
     protocol: anthropic
     base_url: http://127.0.0.1:$upstream
-    api_key: upstream-key
-pools:
+    api_key: { env: BENCH_KEY }
+models:
   bench-model:
-    members: [{provider: bench, model: bench-model}]
+    provider: bench
+    max_concurrent: 4096
+    max_requests: -1
+pools:
+  bench:
+    members: [{ model: bench-model, weight: 1 }]
 YAML
-exec "$path" --config "$work/busbar.yaml"
+: >"$work/providers.yaml"
+export BUSBAR_ADMIN_TOKEN=admin-bench-0000-0000-0000-0000 BENCH_KEY=upstream-key
+export BUSBAR_CONFIG=$work/config.yaml BUSBAR_PROVIDERS=$work/providers.yaml RUST_LOG=error
+cd "$work"
+exec "$path"

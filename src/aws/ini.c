@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
-#include "base/buf.h"
+#include "base/file.h"
 
 enum { FILE_MAX = 4 * 1024 * 1024, KEYS_MAX = 100000 };
 
@@ -83,15 +83,7 @@ void wp_ini_parse(struct wp_ini *ini, wp_view text)
 bool wp_ini_load(struct wp_ini *ini, const char *path)
 {
     struct wp_buf buf = wp_buf_make(FILE_MAX);
-    char part[4096];
-    size_t got;
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        return false;
-    while ((got = fread(part, 1, sizeof(part), file)) > 0)
-        wp_buf_append(&buf, wp_view_make(part, got));
-    fclose(file);
-    bool ok = wp_buf_ok(&buf);
+    bool ok = wp_file_read(path, &buf);
     if (ok && buf.len > 0)
         wp_ini_parse(ini, wp_buf_view(&buf));
     wp_buf_free(&buf);

@@ -4,9 +4,10 @@
 #include <stdlib.h>
 
 #include "aws/private.h"
+#include "base/file.h"
 #include "base/url.h"
 
-enum { METADATA_MS = 1000 };
+enum { METADATA_MS = 1000, TOKEN_MAX = 16 * 1024 };
 
 static const char *variable(const char *name)
 {
@@ -44,20 +45,16 @@ static bool container_token(struct wp_aws_fetch *fetch, wp_view *out)
 {
     const char *path = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
     const char *value = variable("AWS_CONTAINER_AUTHORIZATION_TOKEN");
-    char text[8192];
+    struct wp_buf text = wp_buf_make(TOKEN_MAX);
     *out = wp_view_of(value);
     if (path == NULL)
         return true;
-    FILE *file = fopen(path, "rb");
-    size_t got = file == NULL ? 0 : fread(text, 1, sizeof(text), file);
-    if (file != NULL)
-        fclose(file);
-    *out = wp_arena_copy(fetch->arena, wp_view_make(text, got));
-    if (got == 0) {
+    bool ok = wp_file_read(path, &text) && text.len > 0;
+    *out = wp_arena_copy(fetch->arena, wp_buf_view(&text));
+    wp_buf_free(&text);
+    if (!ok)
         wp_aws_fail(fetch, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE %s cannot be read", path);
-        return false;
-    }
-    return true;
+    return ok;
 }
 
 // These services live at link-local addresses, where no other call may go.

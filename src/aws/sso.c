@@ -10,6 +10,7 @@
 #include "aws/private.h"
 #include "base/clock.h"
 #include "base/codec.h"
+#include "base/file.h"
 #include "crypto/digest.h"
 #include "json/doc.h"
 #include "json/writer.h"
@@ -21,20 +22,6 @@ static void take(char *out, size_t size, wp_view value)
     snprintf(out, size, "%.*s", WP_VIEW_ARG(value));
 }
 
-static bool read_file(const char *path, struct wp_buf *out)
-{
-    char part[4096];
-    size_t got = 0;
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        return false;
-    while ((got = fread(part, 1, sizeof(part), file)) > 0)
-        wp_buf_append(out, wp_view_make(part, got));
-    bool ok = !ferror(file) && wp_buf_ok(out);
-    fclose(file);
-    return ok;
-}
-
 static wp_view keep(struct wp_aws_fetch *fetch, const struct wp_json_val *root, const char *name)
 {
     return wp_arena_copy(fetch->arena, wp_json_str(wp_json_get(root, name)));
@@ -43,7 +30,7 @@ static wp_view keep(struct wp_aws_fetch *fetch, const struct wp_json_val *root, 
 static bool load_cache(struct wp_aws_fetch *fetch)
 {
     struct wp_buf text = wp_buf_make(CACHE_MAX);
-    bool ok = read_file(fetch->sso.cache_file, &text);
+    bool ok = wp_file_read(fetch->sso.cache_file, &text);
     const struct wp_json_val *root = ok ? wp_json_parse(fetch->arena, wp_buf_view(&text)) : NULL;
     fetch->sso.access_token = keep(fetch, root, "accessToken");
     fetch->sso.refresh_token = keep(fetch, root, "refreshToken");
@@ -117,7 +104,7 @@ static void write_cache(const struct wp_aws_fetch *fetch)
 {
     struct wp_buf old = wp_buf_make(CACHE_MAX), text = wp_buf_make(CACHE_MAX);
     char path[1100], when[WP_RFC3339_LEN + 1];
-    const struct wp_json_val *root = read_file(fetch->sso.cache_file, &old)
+    const struct wp_json_val *root = wp_file_read(fetch->sso.cache_file, &old)
                                          ? wp_json_parse(fetch->arena, wp_buf_view(&old))
                                          : NULL;
     struct wp_json_writer w = wp_json_writer(&text);

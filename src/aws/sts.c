@@ -5,9 +5,10 @@
 #include "aws/private.h"
 #include "base/clock.h"
 #include "base/codec.h"
+#include "base/file.h"
 #include "base/url.h"
 
-enum { STS_MS = 10000 };
+enum { STS_MS = 10000, TOKEN_MAX = 16 * 1024 };
 
 // Text between <tag> and </tag>; the answer's only element of that name.
 static wp_view element(wp_view xml, const char *tag)
@@ -49,12 +50,10 @@ static void form_field(struct wp_buf *out, const char *name, wp_view value)
 
 static bool read_token(struct wp_aws_fetch *fetch, const struct wp_aws_role *role, wp_view *out)
 {
-    char text[16384];
-    FILE *file = fopen(role->web_token_file, "rb");
-    size_t got = file == NULL ? 0 : fread(text, 1, sizeof(text), file);
-    if (file != NULL)
-        fclose(file);
-    *out = wp_arena_copy(fetch->arena, wp_view_trim(wp_view_make(text, got)));
+    struct wp_buf text = wp_buf_make(TOKEN_MAX);
+    if (wp_file_read(role->web_token_file, &text))
+        *out = wp_arena_copy(fetch->arena, wp_view_trim(wp_buf_view(&text)));
+    wp_buf_free(&text);
     return out->len > 0;
 }
 

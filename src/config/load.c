@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "config/private.h"
 #include "config/python.h"
@@ -101,27 +102,12 @@ static void set_environment(struct loader *l, const struct wp_yaml_node *root)
 
 static void add_text(struct loader *l, wp_view text, wp_view file, int depth);
 
-static bool read_file(struct loader *l, const char *path, struct wp_buf *out)
-{
-    char part[8192];
-    size_t got;
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        return false;
-    while ((got = fread(part, 1, sizeof(part), file)) > 0)
-        wp_buf_append(out, wp_view_make(part, got));
-    bool ok = !ferror(file) && wp_buf_ok(out);
-    fclose(file);
-    (void)l;
-    return ok;
-}
-
 static void add_file(struct loader *l, wp_view path, const struct wp_place *place, int depth)
 {
     struct wp_buf text = wp_buf_make(WP_YAML_TEXT_MAX);
     const char *name = wp_arena_cstring(l->arena, path);
     errno = 0;
-    if (name == NULL || !read_file(l, name, &text))
+    if (name == NULL || !wp_file_read(name, &text))
         wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, place, NULL, "%.*s cannot be read: %s",
                            WP_VIEW_ARG(path), strerror(errno != 0 ? errno : EFBIG));
     else

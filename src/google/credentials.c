@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/codec.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/url.h"
 #include "crypto/sign.h"
@@ -97,20 +98,6 @@ static void fail(struct fetch *fetch, const char *format, ...)
 }
 
 // Step 1, on the pool: which credentials there are, and the request for a token.
-
-static bool read_file(const char *path, struct wp_buf *out)
-{
-    char part[4096];
-    size_t got = 0;
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        return false;
-    while ((got = fread(part, 1, sizeof(part), file)) > 0)
-        wp_buf_append(out, wp_view_make(part, got));
-    bool ok = !ferror(file) && wp_buf_ok(out);
-    fclose(file);
-    return ok;
-}
 
 static wp_view part_of(struct fetch *fetch, wp_view json)
 {
@@ -212,7 +199,7 @@ static void from_json(struct fetch *fetch, wp_view text, const char *where)
 static void from_file(struct fetch *fetch, const char *path)
 {
     struct wp_buf text = wp_buf_make(FILE_MAX);
-    if (read_file(path, &text))
+    if (wp_file_read(path, &text))
         from_json(fetch, wp_buf_view(&text), path);
     else
         fail(fetch, "the Google credentials %s cannot be read", path);

@@ -1,8 +1,12 @@
 #include "tests/support/test.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/bufq.h"
+#include "base/file.h"
 #include "base/random.h"
 
 static char notes[8];
@@ -116,12 +120,38 @@ static void pool_trim_follows_use(void **state)
     free(bytes);
 }
 
+static void files_are_read_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/warmpath-file-XXXXXX";
+    int fd = mkstemp(path);
+    char bytes[20000];
+    wp_random_bytes(bytes, sizeof(bytes));
+    assert_int_equal(write(fd, bytes, sizeof(bytes)), sizeof(bytes));
+    close(fd);
+    struct wp_buf buf = wp_buf_make(sizeof(bytes)), small = wp_buf_make(sizeof(bytes) - 1);
+    assert_true(wp_file_read(path, &buf));
+    assert_int_equal(buf.len, sizeof(bytes));
+    assert_memory_equal(buf.ptr, bytes, sizeof(bytes));
+    assert_false(wp_file_read(path, &small));
+    assert_int_equal(errno, EFBIG);
+    wp_buf_free(&buf);
+    wp_buf_free(&small);
+    unlink(path);
+    assert_false(wp_file_read(path, &buf));
+    assert_int_equal(errno, ENOENT);
+    assert_false(wp_file_read("/tmp", &buf)); // a folder opens, and cannot be read
+    assert_int_equal(errno, EISDIR);
+    wp_buf_free(&buf);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arena_limits_and_hooks),
         cmocka_unit_test(buf_stops_at_its_maximum),
         cmocka_unit_test(pool_trim_follows_use),
+        cmocka_unit_test(files_are_read_whole_or_not_at_all),
         cmocka_unit_test(bufq_is_a_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
