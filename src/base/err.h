@@ -37,6 +37,7 @@ enum wp_retry_class {
     X(CLIENT_GONE, 499, NEVER, "api_error", "The client closed the connection")                   \
     X(SHUTTING_DOWN, 503, NEVER, "api_error", "The gateway is shutting down")                     \
     X(NO_DEPLOYMENT, 429, NEVER, "rate_limit_error", "No deployment is available for this model") \
+    X(DEPLOYMENTS_DOWN, 503, NEVER, "api_error", "No deployment of this model is healthy")        \
     X(RESOLVE, 502, ELSEWHERE, "api_error", "The upstream's name could not be resolved")          \
     X(CONNECT, 502, ELSEWHERE, "api_error", "The upstream could not be reached")                  \
     X(CONNECT_TIMEOUT, 504, ELSEWHERE, "timeout_error", "Connecting to the upstream timed out")   \

@@ -117,6 +117,37 @@ static void fail_too_long(struct wp_exchange *x, uint32_t most)
     wp_exchange_fail(x, WP_ERR_INVALID, message, -1);
 }
 
+// Limits alone stand in the way, so that the client has to slow down; or deployments are down.
+static bool all_limited(const struct wp_plan *plan)
+{
+    size_t limited = 0, down = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct wp_candidate *candidate = &plan->candidates[i];
+        limited += candidate->limited ? 1 : 0;
+        down += candidate->reason == WP_REASON_COOLING && !candidate->limited ? 1 : 0;
+    }
+    return limited > 0 && down == 0;
+}
+
+static void fail_unavailable(struct wp_exchange *x)
+{
+    int64_t wait_ms = clamp_retry_after(x->plan->retry_after_ms);
+    long long seconds = (long long)((wait_ms + 999) / 1000);
+    if (all_limited(x->plan))
+        wp_exchange_fail(
+            x, WP_ERR_NO_DEPLOYMENT,
+            wp_arena_printf(x->arena,
+                            "Every deployment of %.*s is at its limit; try again in %lld seconds",
+                            WP_VIEW_ARG(x->group.group), seconds),
+            wait_ms);
+    else
+        wp_exchange_fail(
+            x, WP_ERR_DEPLOYMENTS_DOWN,
+            wp_arena_printf(x->arena, "No deployment of %.*s is healthy; try again in %lld seconds",
+                            WP_VIEW_ARG(x->group.group), seconds),
+            wait_ms);
+}
+
 static void nothing_usable(struct wp_exchange *x)
 {
     uint32_t most = prompt_limit(x);
@@ -140,11 +171,7 @@ static void nothing_usable(struct wp_exchange *x)
         fail_too_long(x, most);
         return;
     }
-    int64_t wait_ms = clamp_retry_after(x->plan->retry_after_ms);
-    wp_view message =
-        wp_arena_printf(x->arena, "No deployment of %.*s is available; try again in %lld seconds",
-                        WP_VIEW_ARG(x->group.group), (long long)((wait_ms + 999) / 1000));
-    wp_exchange_fail(x, WP_ERR_NO_DEPLOYMENT, message, wait_ms);
+    fail_unavailable(x);
 }
 
 // What is left of the time that this request may wait for others' cache writes. A plan that keeps

@@ -84,12 +84,18 @@ static const char *reason_of(const struct wp_deployment_state *state,
     return state->failures_in_a_row >= ROW ? "failures in a row" : NULL;
 }
 
+static bool is_limit(const struct wp_outcome_detail *detail)
+{
+    return detail->kind == WP_KIND_RATE_LIMIT || detail->spend_cap;
+}
+
 static void cool(struct wp_deployment_state *state, const char *reason, uint64_t until_ns,
                  const struct wp_outcome_detail *detail)
 {
     if (until_ns <= state->cooling_until_ns)
         return;
     state->cooling_until_ns = until_ns;
+    state->cooling_for_limit = is_limit(detail);
     if (detail->status > 0)
         snprintf(state->cooling_reason, sizeof(state->cooling_reason), "%s (%d)", reason,
                  detail->status);
@@ -114,7 +120,7 @@ static void note_failure(struct wp_deployment_state *state,
     if (reason == NULL || ms == 0)
         return;
     uint64_t until_ns = detail->now_ns + ms * 1000000;
-    bool limit = detail->kind == WP_KIND_RATE_LIMIT || detail->spend_cap;
+    bool limit = is_limit(detail);
     bool announced = limit && !detail->spend_cap && detail->retry_after_ms > 0;
     cool(state, reason, until_ns, detail);
     if (announced)
@@ -152,6 +158,12 @@ uint64_t wp_cooldown_until(const struct wp_deployment_state *state, uint64_t now
     if (state->reported != NULL && state->reported->cooling_until_ns > until_ns)
         until_ns = state->reported->cooling_until_ns;
     return until_ns > now_ns ? until_ns : 0;
+}
+
+bool wp_cooldown_is_limit(const struct wp_deployment_state *state, uint64_t now_ns)
+{
+    uint64_t until_ns = wp_cooldown_until(state, now_ns);
+    return until_ns > 0 && (until_ns != state->cooling_until_ns || state->cooling_for_limit);
 }
 
 bool wp_cooldown_announced(const struct wp_deployment_state *state, uint64_t now_ns)

@@ -54,6 +54,7 @@ struct wp_deployment_state {
     uint32_t failures_in_a_row;
     uint64_t cooling_until_ns, announced_ns;
     char cooling_reason[64];
+    bool cooling_for_limit; // it answered that a limit is reached, rather than failing
 
     struct wp_window load;    // prompt tokens sent in the last minutes
     struct wp_window carried; // the same of the last hours

@@ -1,4 +1,5 @@
 // From a request and the state of its group's deployments to an ordered list of candidates.
+#include "route/cooldown.h"
 #include "route/private.h"
 
 static const char *const REASONS[] = {
@@ -57,6 +58,9 @@ static void fill_candidate(const struct wp_plan_request *request, const struct w
         .headroom = lane->admission.headroom,
         .in_flight = lane->state == NULL ? 0 : lane->state->in_flight,
         .cooling_until_ns = lane->cooling_until_ns,
+        .limited =
+            lane->reason == WP_REASON_FULL || (lane->reason == WP_REASON_COOLING &&
+                                               wp_cooldown_is_limit(lane->state, request->now_ns)),
     };
 }
 

@@ -61,6 +61,7 @@ struct wp_candidate {
     double headroom;       // share of its tightest limit that would be left; 1 without limits
     uint32_t in_flight;
     uint64_t cooling_until_ns; // 0: not cooling
+    bool limited;              // skipped for a limit: its provider's or the operator's
 };
 
 struct wp_plan_request {

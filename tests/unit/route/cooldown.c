@@ -153,6 +153,45 @@ static void a_spend_cap_is_probed_rarely(void **state)
     rig_close(&rig);
 }
 
+// How many of the plan's candidates wait for a limit, and how many are down.
+static void assert_skipped(struct rig *rig, size_t limited, size_t down)
+{
+    struct rig_talk talk = {.name = "c", .head = 100, .turns = 1};
+    struct wp_prompt *prompt = rig_prompt(rig, &talk);
+    struct wp_plan_request request = rig_request(rig, prompt, "s");
+    struct wp_plan plan;
+    wp_router_plan(rig->router, &request, &plan);
+    for (size_t i = 0; i < plan.count; i++) {
+        const struct wp_candidate *candidate = &plan.candidates[i];
+        limited -= candidate->limited ? 1 : 0;
+        down -= candidate->reason == WP_REASON_COOLING && !candidate->limited ? 1 : 0;
+    }
+    assert_int_equal(limited, 0);
+    assert_int_equal(down, 0);
+}
+
+static void limits_are_told_from_failures(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct wp_outcome_detail longer = LIMITED;
+    longer.retry_after_ms = 60000;
+    rig_open(&rig, 3);
+    rig_start(&rig);
+    assert_skipped(&rig, 0, 0);
+    rig_fail(&rig, 0, &LIMITED);
+    for (int i = 0; i < 3; i++)
+        rig_fail(&rig, 1, &BROKEN);
+    assert_skipped(&rig, 1, 1);
+    rig_fail(&rig, 1, &longer); // what keeps it out longest says why
+    assert_skipped(&rig, 2, 0);
+    rig_fail(&rig, 1, &BROKEN);
+    assert_skipped(&rig, 2, 0);
+    rig.now_ns += 61 * RIG_S;
+    assert_skipped(&rig, 0, 0);
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +202,7 @@ int main(void)
         cmocka_unit_test(allowed_fails_and_its_policy),
         cmocka_unit_test(alone_or_switched_off_nothing_cools),
         cmocka_unit_test(a_spend_cap_is_probed_rarely),
+        cmocka_unit_test(limits_are_told_from_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
