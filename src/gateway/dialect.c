@@ -7,17 +7,40 @@
 
 enum { PROFILES_MAX = 4 * 1024 * 1024, MEMBERS_MAX = 16 * 1024 };
 
-enum wp_dialect wp_dialect_of(const struct wp_request_head *head)
+static const char vertex_models[] = "/publishers/anthropic/models/";
+
+// Without the place at which LiteLLM mounts a platform.
+static wp_view below_mount(wp_view path)
+{
+    static const wp_view mounts[] = {{"/bedrock/", 9}, {"/vertex_ai/", 11}};
+    for (size_t i = 0; i < WP_COUNT_OF(mounts); i++)
+        if (wp_view_starts_with(path, mounts[i]))
+            return wp_view_skip(path, mounts[i].len - 1);
+    return path;
+}
+
+static bool is_bedrock(wp_view path)
 {
     static const char *const actions[] = {"/invoke", "/invoke-with-response-stream",
                                           "/count-tokens"};
-    if (wp_view_starts_with(head->path, WP_VIEW("/inference-profiles")))
-        return WP_DIALECT_BEDROCK;
+    if (wp_view_starts_with(path, WP_VIEW("/inference-profiles")))
+        return true;
     for (size_t i = 0; i < WP_COUNT_OF(actions); i++)
-        if (wp_view_starts_with(head->path, WP_VIEW("/model/")) &&
-            wp_view_ends_with(head->path, wp_view_of(actions[i])))
-            return WP_DIALECT_BEDROCK;
-    return WP_DIALECT_ANTHROPIC;
+        if (wp_view_starts_with(path, WP_VIEW("/model/")) &&
+            wp_view_ends_with(path, wp_view_of(actions[i])))
+            return true;
+    return false;
+}
+
+enum wp_dialect wp_dialect_of(const struct wp_request_head *head)
+{
+    wp_view path = below_mount(head->path);
+    if (is_bedrock(path))
+        return WP_DIALECT_BEDROCK;
+    bool vertex = wp_view_starts_with(path, WP_VIEW("/v1/projects/")) ||
+                  wp_view_starts_with(path, WP_VIEW("/projects/"));
+    return vertex && wp_view_contains(path, wp_view_of(vertex_models)) ? WP_DIALECT_VERTEX
+                                                                       : WP_DIALECT_ANTHROPIC;
 }
 
 // The path stays encoded below "/model/", because an ARN holds slashes of its own.
@@ -33,7 +56,8 @@ static enum wp_err decode(struct wp_arena *arena, wp_view text, wp_view *model)
     return WP_OK;
 }
 
-enum wp_err wp_bedrock_path_parse(struct wp_arena *arena, wp_view rest, struct wp_bedrock_path *out)
+// "ID/action"
+static enum wp_err parse_bedrock(struct wp_arena *arena, wp_view rest, struct wp_model_path *out)
 {
     static const struct {
         const char *action;
@@ -51,9 +75,39 @@ enum wp_err wp_bedrock_path_parse(struct wp_arena *arena, wp_view rest, struct w
     for (size_t i = 0; i < WP_COUNT_OF(rows); i++) {
         if (!wp_view_is(action, rows[i].action))
             continue;
-        *out = (struct wp_bedrock_path){.operation = rows[i].operation, .stream = rows[i].stream};
+        *out = (struct wp_model_path){.operation = rows[i].operation, .stream = rows[i].stream};
         return decode(arena, wp_view_sub(rest, 0, slash), &out->model);
     }
+    return WP_ERR_NOT_FOUND;
+}
+
+// "ID:rawPredict", "ID:streamRawPredict"; the path has been decoded. Project and location are the
+// client's own affair: the deployment has its own.
+static enum wp_err parse_vertex(wp_view rest, struct wp_model_path *out)
+{
+    size_t colon = wp_view_rfind_char(rest, ':');
+    if (colon == WP_NOT_FOUND || colon == 0)
+        return WP_ERR_NOT_FOUND;
+    wp_view method = wp_view_skip(rest, colon + 1), model = wp_view_sub(rest, 0, colon);
+    bool whole = wp_view_is(method, "rawPredict");
+    bool counting = whole && wp_view_is(model, "count-tokens");
+    if (!(whole || wp_view_is(method, "streamRawPredict")) ||
+        wp_view_find_char(model, '/') != WP_NOT_FOUND)
+        return WP_ERR_NOT_FOUND;
+    *out = (struct wp_model_path){.operation = counting ? WP_OP_COUNT_TOKENS : WP_OP_MESSAGES,
+                                  .model = counting ? (wp_view){NULL, 0} : model};
+    return WP_OK;
+}
+
+enum wp_err wp_model_path_parse(struct wp_arena *arena, enum wp_dialect dialect, wp_view path,
+                                struct wp_model_path *out)
+{
+    wp_view below = below_mount(path);
+    size_t at = wp_view_find(below, wp_view_of(vertex_models));
+    if (dialect == WP_DIALECT_BEDROCK)
+        return parse_bedrock(arena, wp_view_skip(below, strlen("/model/")), out);
+    if (dialect == WP_DIALECT_VERTEX && at != WP_NOT_FOUND)
+        return parse_vertex(wp_view_skip(below, at + strlen(vertex_models)), out);
     return WP_ERR_NOT_FOUND;
 }
 
@@ -77,11 +131,12 @@ static enum wp_err unwrap_count(struct wp_arena *arena, struct wp_buf *body, con
     return wp_buf_ok(body) ? WP_OK : body->no_memory ? WP_ERR_NO_MEMORY : WP_ERR_TOO_LARGE;
 }
 
-static bool append_members(const struct wp_bedrock_path *path, struct wp_buf *out)
+static bool append_members(enum wp_dialect dialect, const struct wp_model_path *path,
+                           struct wp_buf *out)
 {
     wp_buf_append_cstring(out, "{\"model\":");
     wp_json_append_string(out, path->model);
-    if (path->operation == WP_OP_MESSAGES)
+    if (dialect == WP_DIALECT_BEDROCK && path->operation == WP_OP_MESSAGES)
         wp_buf_append_cstring(out, path->stream ? ",\"stream\":true" : ",\"stream\":false");
     return wp_buf_ok(out);
 }
@@ -118,18 +173,21 @@ static enum wp_err insert_members(struct wp_buf *body, wp_view members)
     return WP_OK;
 }
 
-enum wp_err wp_bedrock_body_unwrap(struct wp_arena *arena, const struct wp_bedrock_path *path,
-                                   struct wp_buf *body, const char **detail)
+enum wp_err wp_model_body_unwrap(struct wp_arena *arena, enum wp_dialect dialect,
+                                 const struct wp_model_path *path, struct wp_buf *body,
+                                 const char **detail)
 {
     struct wp_buf members = wp_buf_make(MEMBERS_MAX);
     enum wp_err err = WP_OK;
     *detail = NULL;
-    if (path->operation == WP_OP_COUNT_TOKENS)
+    if (path->model.len == 0)
+        return WP_OK;
+    if (dialect == WP_DIALECT_BEDROCK && path->operation == WP_OP_COUNT_TOKENS)
         err = unwrap_count(arena, body, detail);
     if (err == WP_OK)
-        err = append_members(path, &members) ? insert_members(body, wp_buf_view(&members))
-              : members.no_memory            ? WP_ERR_NO_MEMORY
-                                             : WP_ERR_TOO_LARGE;
+        err = append_members(dialect, path, &members) ? insert_members(body, wp_buf_view(&members))
+              : members.no_memory                     ? WP_ERR_NO_MEMORY
+                                                      : WP_ERR_TOO_LARGE;
     wp_buf_free(&members);
     return err;
 }

@@ -112,9 +112,9 @@ static void *begin(struct wp_front *front)
     x->worker = front->worker;
     x->gateway = front->gateway;
     x->arena = front->arena;
-    x->operation = (enum wp_operation)front->route->kind;
+    x->operation = front->route->kind == WP_OP_IN_PATH ? WP_OP_MESSAGES
+                                                       : (enum wp_operation)front->route->kind;
     x->dialect = wp_dialect_of(front->head);
-    bool model_path = wp_view_starts_with(front->head->path, WP_VIEW("/model/"));
     wp_reframe_init(&x->reframe);
     x->body = wp_buf_make(body_limit(front));
     x->upstream_error_body = wp_buf_make(WP_UPSTREAM_ERROR_MAX);
@@ -125,14 +125,15 @@ static void *begin(struct wp_front *front)
     atomic_fetch_add(&x->gateway->counters.in_flight, 1);
     wp_exchange_set(x, WP_EXCHANGE_BODY);
     front->state = x; // an early answer must find it
-    enum wp_err err =
-        model_path ? wp_bedrock_path_parse(x->arena, front->path_rest, &x->bedrock) : WP_OK;
+    enum wp_err err = front->route->kind == WP_OP_IN_PATH
+                          ? wp_model_path_parse(x->arena, x->dialect, front->head->path, &x->asked)
+                          : WP_OK;
     if (err != WP_OK) {
         wp_exchange_fail(x, err, (wp_view){NULL, 0}, err == WP_ERR_NO_MEMORY ? 1000 : -1);
         return x;
     }
-    if (x->dialect == WP_DIALECT_BEDROCK)
-        x->operation = x->bedrock.operation;
+    if (front->route->kind == WP_OP_IN_PATH)
+        x->operation = x->asked.operation;
     if (is_encoded(front->head)) {
         wp_exchange_fail(x, WP_ERR_MEDIA_TYPE,
                          WP_VIEW("Content-Encoding of the request is not supported; send the body "
@@ -194,8 +195,8 @@ static enum wp_err scan(struct wp_exchange *x, wp_view *message)
     const char *detail = NULL;
     size_t offset = 0;
     enum wp_err err = WP_OK;
-    if (x->dialect == WP_DIALECT_BEDROCK)
-        err = wp_bedrock_body_unwrap(x->arena, &x->bedrock, &x->body, &detail);
+    if (x->dialect != WP_DIALECT_ANTHROPIC)
+        err = wp_model_body_unwrap(x->arena, x->dialect, &x->asked, &x->body, &detail);
     x->body_bytes = x->body.len;
     x->body_arena = wp_arena_create(BODY_ARENA_MAX);
     if (x->body_arena == NULL)

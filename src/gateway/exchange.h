@@ -59,9 +59,9 @@ struct wp_exchange {
     struct wp_gateway *gateway;
     struct wp_arena *arena;
     enum wp_operation operation;
-    enum wp_dialect dialect; // of the client
-    struct wp_bedrock_path bedrock;
-    struct wp_reframe reframe; // DIALECT_BEDROCK: the stream's frames
+    enum wp_dialect dialect;    // of the client
+    struct wp_model_path asked; // of dialects that say it in the path
+    struct wp_reframe reframe;  // DIALECT_BEDROCK: the stream's frames
 
     // the request
     struct wp_buf body;
@@ -151,7 +151,9 @@ struct wp_exchange {
     bool recorded;
 };
 
-extern const struct wp_service wp_exchange_service; // route->kind: enum wp_operation
+// route->kind: enum wp_operation, or WP_OP_IN_PATH where the path's end says which.
+extern const struct wp_service wp_exchange_service;
+enum { WP_OP_IN_PATH = -1 };
 
 // exchange.c
 void wp_exchange_set(struct wp_exchange *x, enum wp_exchange_state state);

@@ -24,12 +24,24 @@ static wp_view bearer_key(wp_view value)
     return wp_view_find_char(value, ' ') == WP_NOT_FOUND ? value : (wp_view){NULL, 0};
 }
 
+// As the clients of Anthropic, Azure and Google name it.
+static wp_view first_api_key(const struct wp_headers *headers)
+{
+    static const char *const names[] = {"x-api-key", "api-key", "x-goog-api-key"};
+    for (size_t i = 0; i < WP_COUNT_OF(names); i++) {
+        wp_view key = wp_headers_get(headers, names[i]);
+        if (key.len > 0)
+            return key;
+    }
+    return (wp_view){NULL, 0};
+}
+
 // The key to judge; empty: none. An OAuth token of Anthropic's is no key of this gateway.
 static wp_view shown_key(const struct wp_request_head *head, wp_view authorization,
                          bool *contradiction)
 {
     wp_view own = bearer_key(wp_headers_get(&head->headers, "x-litellm-api-key"));
-    wp_view api_key = wp_headers_get(&head->headers, "x-api-key");
+    wp_view api_key = first_api_key(&head->headers);
     if (own.len > 0)
         return own;
     if (wp_view_starts_with(authorization, WP_VIEW(OAUTH_PREFIX)) && api_key.len > 0)

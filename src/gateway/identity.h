@@ -1,4 +1,5 @@
-// Who asks: keys in Authorization, x-api-key or x-litellm-api-key, and console sessions.
+// Who asks: keys in Authorization, x-api-key (or api-key, x-goog-api-key) or x-litellm-api-key, and
+// console sessions.
 // Keys are compared by their SHA-256 in constant time; nothing of a key is ever echoed.
 #ifndef WP_GATEWAY_IDENTITY_H
 #define WP_GATEWAY_IDENTITY_H

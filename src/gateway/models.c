@@ -86,23 +86,44 @@ static void serve_root(struct wp_front *front)
     wp_front_json(front, 200, WP_VIEW("{\"status\":\"ok\",\"service\":\"warmpath\"}"));
 }
 
+// Requests to models come first: the first match wins, and they are most of what comes. The mounts
+// of LiteLLM's pass-through (/anthropic, /bedrock, /vertex_ai) lead to the same routes.
 const struct wp_route wp_gateway_routes[] = {
-    {WP_METHOD_POST, "/v1/messages", WP_ACCESS_CALLER, &wp_exchange_service, WP_OP_MESSAGES, NULL},
-    {WP_METHOD_POST, "/v1/messages/count_tokens", WP_ACCESS_CALLER, &wp_exchange_service,
-     WP_OP_COUNT_TOKENS, NULL},
-    {WP_METHOD_POST, "/anthropic/v1/messages", WP_ACCESS_CALLER, &wp_exchange_service,
-     WP_OP_MESSAGES, NULL},
-    {WP_METHOD_POST, "/anthropic/v1/messages/count_tokens", WP_ACCESS_CALLER, &wp_exchange_service,
-     WP_OP_COUNT_TOKENS, NULL},
-    {WP_METHOD_POST, "/model/*", WP_ACCESS_CALLER, &wp_exchange_service, WP_OP_MESSAGES, NULL},
-    {WP_METHOD_GET, "/inference-profiles", WP_ACCESS_CALLER, &wp_simple_service, 0,
-     wp_serve_inference_profiles},
-    {WP_METHOD_GET, "/inference-profiles/*", WP_ACCESS_CALLER, &wp_simple_service, 0,
-     wp_serve_inference_profile},
-    {WP_METHOD_GET, "/v1/models", WP_ACCESS_CALLER, &wp_simple_service, 0, serve_models},
-    {WP_METHOD_GET, "/models", WP_ACCESS_CALLER, &wp_simple_service, 0, serve_models},
-    {WP_METHOD_GET, "/v1/models/*", WP_ACCESS_CALLER, &wp_simple_service, 0, serve_model},
+#define MESSAGES(path)                                                                    \
+    {WP_METHOD_POST, path, WP_ACCESS_CALLER, &wp_exchange_service, WP_OP_MESSAGES, NULL}, \
+    {                                                                                     \
+        WP_METHOD_POST, path "/count_tokens", WP_ACCESS_CALLER, &wp_exchange_service,     \
+            WP_OP_COUNT_TOKENS, NULL                                                      \
+    }
+#define MODEL_PATH(path)                                                                  \
+    {                                                                                     \
+        WP_METHOD_POST, path, WP_ACCESS_CALLER, &wp_exchange_service, WP_OP_IN_PATH, NULL \
+    }
+#define READ(path, serve)                                                   \
+    {                                                                       \
+        WP_METHOD_GET, path, WP_ACCESS_CALLER, &wp_simple_service, 0, serve \
+    }
+    MESSAGES("/v1/messages"),
+    MESSAGES("/anthropic/v1/messages"),
+    MODEL_PATH("/model/*"),
+    MODEL_PATH("/v1/projects/*"),
+    MODEL_PATH("/projects/*"),
+    MODEL_PATH("/bedrock/model/*"),
+    MODEL_PATH("/vertex_ai/v1/projects/*"),
+    MODEL_PATH("/vertex_ai/projects/*"),
+    READ("/inference-profiles", wp_serve_inference_profiles),
+    READ("/inference-profiles/*", wp_serve_inference_profile),
+    READ("/bedrock/inference-profiles", wp_serve_inference_profiles),
+    READ("/bedrock/inference-profiles/*", wp_serve_inference_profile),
+    READ("/v1/models", serve_models),
+    READ("/models", serve_models),
+    READ("/anthropic/v1/models", serve_models),
+    READ("/v1/models/*", serve_model),
+    READ("/anthropic/v1/models/*", serve_model),
     {WP_METHOD_GET, "/", WP_ACCESS_PUBLIC, &wp_simple_service, 0, serve_root},
     {WP_METHOD_GET, "/api/hello", WP_ACCESS_PUBLIC, &wp_simple_service, 0, serve_root},
+#undef MESSAGES
+#undef MODEL_PATH
+#undef READ
 };
 const size_t wp_gateway_route_count = WP_COUNT_OF(wp_gateway_routes);

@@ -33,7 +33,7 @@ static void send_bytes(void *exchange, wp_view bytes)
 // `sse` in the client's dialect.
 static void send_to_client(struct wp_exchange *x, wp_view sse)
 {
-    if (x->dialect == WP_DIALECT_ANTHROPIC || x->ended)
+    if (x->dialect != WP_DIALECT_BEDROCK || x->ended)
         send_bytes(x, sse);
     else if (wp_reframe_feed(&x->reframe, sse, send_bytes, x) != WP_OK)
         x->writing_failed = true;
@@ -93,7 +93,7 @@ static void ping_due(void *arg)
 
 static enum wp_err add_stream_type(struct wp_exchange *x, struct wp_headers *headers)
 {
-    if (x->dialect == WP_DIALECT_ANTHROPIC)
+    if (x->dialect != WP_DIALECT_BEDROCK)
         return wp_headers_add(headers, WP_VIEW("content-type"),
                               WP_VIEW("text/event-stream; charset=utf-8"));
     enum wp_err err = wp_headers_add(headers, WP_VIEW("content-type"),

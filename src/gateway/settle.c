@@ -299,6 +299,7 @@ static void fill_request(const struct wp_exchange *x, struct wp_record *record)
     record->request_id = wp_view_of(x->front->call_id);
     record->call_type = x->operation != WP_OP_MESSAGES     ? WP_VIEW("count_tokens")
                         : x->dialect == WP_DIALECT_BEDROCK ? WP_VIEW("bedrock_invoke")
+                        : x->dialect == WP_DIALECT_VERTEX  ? WP_VIEW("vertex_raw_predict")
                                                            : WP_VIEW("anthropic_messages");
     record->requested_model = x->request.model;
     record->model_group = x->group.group;

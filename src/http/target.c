@@ -42,6 +42,16 @@ static bool canonical(wp_view path)
     return true;
 }
 
+// Model ids of Bedrock's dialect may hold encoded slashes (ARNs): they stay encoded there.
+static bool is_model_path(wp_view path)
+{
+    static const wp_view mount = {"/bedrock/", 9};
+    if (wp_view_starts_with(path, mount))
+        path = wp_view_skip(path, mount.len - 1);
+    return wp_view_starts_with(path, WP_VIEW("/model/")) ||
+           wp_view_starts_with(path, WP_VIEW("/inference-profiles/"));
+}
+
 bool wp_target_parse(struct wp_arena *arena, wp_view raw, struct wp_request_head *head)
 {
     if (wp_view_find_char(raw, '#') != WP_NOT_FOUND)
@@ -56,9 +66,7 @@ bool wp_target_parse(struct wp_arena *arena, wp_view raw, struct wp_request_head
     size_t question = wp_view_find_char(head->target, '?');
     wp_view path = wp_view_sub(head->target, 0, question);
     head->query = question == WP_NOT_FOUND ? WP_VIEW("") : wp_view_skip(head->target, question + 1);
-    // Model ids of Bedrock's dialect may hold encoded slashes (ARNs): they stay encoded there.
-    bool model_path = wp_view_starts_with(path, WP_VIEW("/model/")) ||
-                      wp_view_starts_with(path, WP_VIEW("/inference-profiles/"));
+    bool model_path = is_model_path(path);
     if (hides_something(path) && (!model_path || wp_view_contains(path, WP_VIEW("%00"))))
         return false;
     char *decoded = wp_arena_alloc(arena, path.len + 1);

@@ -30,11 +30,12 @@ void sim_front_choose(struct sim_call *call)
         call->front = SIM_FRONT_VERTEX;
     else if (wp_view_contains(authorization, WP_VIEW("/bedrock-mantle/aws4_request")))
         call->front = SIM_FRONT_MANTLE;
-    else if (wp_view_contains(authorization, WP_VIEW("/aws-external-anthropic/aws4_request")) ||
-             wp_headers_has(headers, "anthropic-workspace-id"))
+    else if (wp_view_contains(authorization, WP_VIEW("/aws-external-anthropic/aws4_request")))
         call->front = SIM_FRONT_CLAUDE_AWS;
     else if (wp_view_contains(authorization, WP_VIEW("/bedrock/aws4_request")))
         call->front = SIM_FRONT_BEDROCK_MESSAGES;
+    else if (!below && wp_headers_has(headers, "anthropic-workspace-id"))
+        call->front = SIM_FRONT_CLAUDE_AWS;
     else if (below)
         call->front = authorization.len > 0 ? SIM_FRONT_BEDROCK_MESSAGES : SIM_FRONT_FOUNDRY;
     else if (wp_view_starts_with_nocase(authorization, WP_VIEW("Bearer simulated-bedrock-")))

@@ -27,6 +27,11 @@ def native(client):
     return final.usage.input_tokens
 
 
+def counts(client):
+    native(client)
+    assert client.messages.count_tokens(model=MODEL, messages=HELLO["messages"]).input_tokens > 0
+
+
 def refused(call, error, status):
     try:
         call()
@@ -38,8 +43,7 @@ def refused(call, error, status):
 
 def anthropic_client():
     client = anthropic.Anthropic(base_url=GATEWAY, auth_token=KEY, max_retries=0)
-    native(client)
-    assert client.messages.count_tokens(model=MODEL, messages=HELLO["messages"]).input_tokens > 0
+    counts(client)
     assert client.models.list().data[0].id == MODEL
     wrong = anthropic.Anthropic(base_url=GATEWAY, api_key="sk-wrong", max_retries=0)
     body = refused(lambda: wrong.messages.create(**HELLO), anthropic.AuthenticationError, 401)
@@ -53,6 +57,33 @@ def bedrock_client():
         base_url=GATEWAY, aws_region="us-west-2", aws_access_key="unused", aws_secret_key="unused",
         max_retries=0, default_headers={"x-api-key": KEY})
     native(client)
+
+
+def mantle_client():
+    client = anthropic.AnthropicBedrockMantle(base_url=f"{GATEWAY}/anthropic", aws_region="us-west-2", api_key=KEY, max_retries=0)
+    counts(client)
+
+
+def aws_client():
+    client = anthropic.AnthropicAWS(base_url=GATEWAY, aws_region="us-west-2", workspace_id="wrkspc_1", api_key=KEY, max_retries=0)
+    counts(client)
+
+
+def vertex_client():
+    client = anthropic.AnthropicVertex(base_url=f"{GATEWAY}/v1", region="us-east5", project_id="a-project", access_token=KEY, max_retries=0)
+    counts(client)
+    unknown = {**HELLO, "model": "nope"}
+    refused(lambda: client.messages.create(**unknown), anthropic.NotFoundError, 404)
+
+
+def google_cloud_client():
+    client = anthropic.AnthropicGoogleCloud(base_url=GATEWAY, workspace_id="wrkspc_1", token_provider=lambda: KEY, max_retries=0)
+    counts(client)
+
+
+def foundry_client():
+    client = anthropic.AnthropicFoundry(base_url=f"{GATEWAY}/anthropic", api_key=KEY, max_retries=0)
+    counts(client)
 
 
 def boto_client():
@@ -75,7 +106,16 @@ def boto_client():
         pass
 
 
-CHECKS = {"Anthropic": anthropic_client, "AnthropicBedrock": bedrock_client, "boto3": boto_client}
+CHECKS = {
+    "Anthropic": anthropic_client,
+    "AnthropicBedrock": bedrock_client,
+    "AnthropicBedrockMantle": mantle_client,
+    "AnthropicAWS": aws_client,
+    "AnthropicVertex": vertex_client,
+    "AnthropicGoogleCloud": google_cloud_client,
+    "AnthropicFoundry": foundry_client,
+    "boto3": boto_client,
+}
 
 if __name__ == "__main__":
     for check in CHECKS.values():

@@ -22,6 +22,8 @@ struct path {
     bool tokens;       // that counts tokens
 };
 
+#define VERTEX "/v1/projects/p/locations/l/publishers/anthropic/models/"
+
 static const struct path PATHS[] = {
     {"Bedrock, stream", "POST", "/v1/messages", KEY, BODY("bedrock", "true"), NULL, 200, true,
      true},
@@ -49,6 +51,13 @@ static const struct path PATHS[] = {
      "{\"input\":{\"invokeModel\":{\"body\":\"eyJtYXhfdG9rZW5zIjo1LCJtZXNzYWdlcyI6W3sicm9sZSI6InVz"
      "ZXIiLCJjb250ZW50IjoiaGVsbG8ifV19\"}}}",
      NULL, 200, true, false},
+    {"Vertex's dialect, stream", "POST", VERTEX "anthropic:streamRawPredict", KEY,
+     "{\"anthropic_version\":\"vertex-2023-10-16\",\"stream\":true,\"max_tokens\":50," CACHED
+         MESSAGES "}",
+     NULL, 200, true, true},
+    {"Vertex's dialect, count", "POST", VERTEX "count-tokens:rawPredict", KEY,
+     "{\"anthropic_version\":\"vertex-2023-10-16\",\"model\":\"anthropic\"," MESSAGES "}", NULL,
+     200, true, false},
     {"count_tokens", "POST", "/v1/messages/count_tokens", KEY,
      "{\"model\":\"anthropic\"," MESSAGES "}", NULL, 200, true, false},
     {"bad JSON", "POST", "/v1/messages", KEY, "{\"model\":\"bedrock\",", NULL, 400, true, false},
