@@ -36,8 +36,11 @@ struct store_item *store_item_copy(const struct wp_record *record);
 // "request_id, call_type, …" in the order of bind and read, each with `prefix` in front.
 void store_columns_append(struct wp_buf *sql, const char *prefix);
 size_t store_column_count(void);
-// Binds the columns to ?1 ….
-int store_row_bind(sqlite3_stmt *statement, const struct wp_record *record);
+// "decision_json, attempts_json, …": what request_detail keeps beside the id.
+void store_details_append(struct wp_buf *sql);
+void store_detail_result(sqlite3_context *result, const struct wp_record *record, size_t column);
+// A column's value as a virtual table gives it; the record outlives the statement's step.
+void store_row_result(sqlite3_context *result, const struct wp_record *record, size_t column);
 // Reads the columns from result column 0 on; views live until the statement steps on.
 void store_row_read(sqlite3_stmt *statement, struct wp_record *out);
 int store_bind_text(sqlite3_stmt *statement, int index, wp_view text);
@@ -53,6 +56,16 @@ static inline uint64_t store_prompt_tokens(const struct wp_record *record)
     return record->input_tokens + record->cache_read_tokens + record->cache_write_5m_tokens +
            record->cache_write_1h_tokens;
 }
+
+// batch.c ------------------------------------------------------------------------------------
+
+// What the virtual table "batch" shows: the items [first, end), with ids from next_id on.
+struct store_batch {
+    const struct store_item *first, *end;
+    int64_t next_id;
+};
+// The table has the columns id, has_detail, those of request, those of request_detail.
+int store_batch_register(sqlite3 *db, struct store_batch *batch);
 
 // writer.c -----------------------------------------------------------------------------------
 
@@ -70,7 +83,9 @@ enum { STORE_SUMS_MAX = 32 }; // more than that in one batch are written in part
 // The recorder's connection with its prepared statements.
 struct store_writer {
     sqlite3 *db; // NULL: to be opened (again)
-    sqlite3_stmt *insert, *insert_detail, *hourly, *daily, *savepoint, *rollback, *release;
+    sqlite3_stmt *insert, *insert_detail, *last_id, *hourly, *daily, *savepoint, *rollback,
+        *release;
+    struct store_batch batch;
     struct store_sum sums[STORE_SUMS_MAX];
     size_t sum_count;
 };

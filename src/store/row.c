@@ -65,11 +65,16 @@ static const struct column columns[] = {
     COLUMN(BOOL, estimated),
 };
 
-// Kept in request_detail.
-static const size_t details[] = {
-    offsetof(struct wp_record, decision_json), offsetof(struct wp_record, attempts_json),
-    offsetof(struct wp_record, dropped_json),  offsetof(struct wp_record, request_body),
-    offsetof(struct wp_record, response_body), offsetof(struct wp_record, headers_json),
+// Kept in request_detail. Bodies are bytes: what a client or an upstream sent may be anything.
+static const struct {
+    const char *name;
+    size_t offset;
+    bool blob;
+} details[] = {
+#define DETAIL(member, blob) {#member, offsetof(struct wp_record, member), blob}
+    DETAIL(decision_json, false), DETAIL(attempts_json, false), DETAIL(dropped_json, false),
+    DETAIL(request_body, true),   DETAIL(response_body, true),  DETAIL(headers_json, false),
+#undef DETAIL
 };
 
 static const void *member(const struct wp_record *record, size_t offset)
@@ -98,7 +103,7 @@ struct store_item *store_item_copy(const struct wp_record *record)
         if (columns[i].kind == TEXT)
             len += ((const wp_view *)member(record, columns[i].offset))->len;
     for (size_t i = 0; i < WP_COUNT_OF(details); i++)
-        len += ((const wp_view *)member(record, details[i]))->len;
+        len += ((const wp_view *)member(record, details[i].offset))->len;
     struct store_item *item = wp_alloc(sizeof(*item) + len);
     if (item == NULL)
         return NULL;
@@ -108,7 +113,7 @@ struct store_item *store_item_copy(const struct wp_record *record)
         if (columns[i].kind == TEXT)
             at = move_view(item, columns[i].offset, at);
     for (size_t i = 0; i < WP_COUNT_OF(details); i++)
-        at = move_view(item, details[i], at);
+        at = move_view(item, details[i].offset, at);
     return item;
 }
 
@@ -123,6 +128,14 @@ void store_columns_append(struct wp_buf *sql, const char *prefix)
         wp_buf_append_cstring(sql, i == 0 ? "" : ", ");
         wp_buf_append_cstring(sql, prefix);
         wp_buf_append_cstring(sql, columns[i].name);
+    }
+}
+
+void store_details_append(struct wp_buf *sql)
+{
+    for (size_t i = 0; i < WP_COUNT_OF(details); i++) {
+        wp_buf_append_cstring(sql, i == 0 ? "" : ", ");
+        wp_buf_append_cstring(sql, details[i].name);
     }
 }
 
@@ -143,33 +156,46 @@ static int64_t clamped(uint64_t value)
     return value > INT64_MAX ? INT64_MAX : (int64_t)value;
 }
 
-static int bind(sqlite3_stmt *statement, int index, enum kind kind, const void *value)
+static void result_text(sqlite3_context *result, wp_view text)
 {
-    double real;
-    switch (kind) {
-    case TEXT:
-        return store_bind_text(statement, index, *(const wp_view *)value);
-    case I64:
-        return sqlite3_bind_int64(statement, index, *(const int64_t *)value);
-    case U64:
-        return sqlite3_bind_int64(statement, index, clamped(*(const uint64_t *)value));
-    case U32:
-        return sqlite3_bind_int64(statement, index, *(const uint32_t *)value);
-    case REAL:
-        real = *(const double *)value; // NaN would be stored as NULL
-        return sqlite3_bind_double(statement, index, isfinite(real) ? real : 0);
-    case BOOL:
-        return sqlite3_bind_int(statement, index, *(const bool *)value ? 1 : 0);
-    }
-    return SQLITE_MISUSE;
+    sqlite3_result_text64(result, text.len == 0 ? "" : text.ptr, text.len, SQLITE_STATIC,
+                          SQLITE_UTF8);
 }
 
-int store_row_bind(sqlite3_stmt *statement, const struct wp_record *record)
+void store_row_result(sqlite3_context *result, const struct wp_record *record, size_t column)
 {
-    int rc = SQLITE_OK;
-    for (size_t i = 0; i < WP_COUNT_OF(columns) && rc == SQLITE_OK; i++)
-        rc = bind(statement, (int)i + 1, columns[i].kind, member(record, columns[i].offset));
-    return rc;
+    const void *value = member(record, columns[column].offset);
+    double real;
+    switch (columns[column].kind) {
+    case TEXT:
+        result_text(result, *(const wp_view *)value);
+        break;
+    case I64:
+        sqlite3_result_int64(result, *(const int64_t *)value);
+        break;
+    case U64:
+        sqlite3_result_int64(result, clamped(*(const uint64_t *)value));
+        break;
+    case U32:
+        sqlite3_result_int64(result, *(const uint32_t *)value);
+        break;
+    case REAL:
+        real = *(const double *)value; // NaN would be stored as NULL
+        sqlite3_result_double(result, isfinite(real) ? real : 0);
+        break;
+    case BOOL:
+        sqlite3_result_int(result, *(const bool *)value ? 1 : 0);
+        break;
+    }
+}
+
+void store_detail_result(sqlite3_context *result, const struct wp_record *record, size_t column)
+{
+    const wp_view *value = member(record, details[column].offset);
+    if (details[column].blob)
+        sqlite3_result_blob64(result, value->len == 0 ? "" : value->ptr, value->len, SQLITE_STATIC);
+    else
+        result_text(result, *value);
 }
 
 static void read_column(sqlite3_stmt *statement, int column, enum kind kind, void *out)
@@ -206,7 +232,7 @@ void store_row_read(sqlite3_stmt *statement, struct wp_record *out)
 bool store_row_has_detail(const struct wp_record *record)
 {
     for (size_t i = 0; i < WP_COUNT_OF(details); i++)
-        if (((const wp_view *)member(record, details[i]))->len > 0)
+        if (((const wp_view *)member(record, details[i].offset))->len > 0)
             return true;
     return false;
 }

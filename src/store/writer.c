@@ -47,15 +47,31 @@ static int prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
     return sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL);
 }
 
+// The rows of a batch are read from the virtual table that batch.c makes of them: one statement
+// writes them all, its cursors stay at the ends of the table and of its indexes. OR FAIL: who runs
+// it rolls back himself, so SQLite need not keep copies of the pages that it changes.
 static int prepare_insert(sqlite3 *db, sqlite3_stmt **out)
 {
     struct wp_buf sql = wp_buf_make(STORE_SQL_MAX);
-    wp_buf_append_cstring(&sql, "INSERT INTO request (");
+    wp_buf_append_cstring(&sql, "INSERT OR FAIL INTO request (id, ");
     store_columns_append(&sql, "");
-    wp_buf_append_cstring(&sql, ") VALUES (");
-    for (size_t i = 0; i < store_column_count(); i++)
-        wp_buf_append_cstring(&sql, i == 0 ? "?" : ", ?");
-    wp_buf_append_char(&sql, ')');
+    wp_buf_append_cstring(&sql, ") SELECT id, ");
+    store_columns_append(&sql, "");
+    wp_buf_append_cstring(&sql, " FROM batch");
+    wp_buf_append_char(&sql, '\0');
+    int rc = wp_buf_ok(&sql) ? prepare(db, sql.ptr, out) : SQLITE_NOMEM;
+    wp_buf_free(&sql);
+    return rc;
+}
+
+static int prepare_insert_detail(sqlite3 *db, sqlite3_stmt **out)
+{
+    struct wp_buf sql = wp_buf_make(STORE_SQL_MAX);
+    wp_buf_append_cstring(&sql, "INSERT OR REPLACE INTO request_detail (id, ");
+    store_details_append(&sql);
+    wp_buf_append_cstring(&sql, ") SELECT id, ");
+    store_details_append(&sql);
+    wp_buf_append_cstring(&sql, " FROM batch WHERE has_detail");
     wp_buf_append_char(&sql, '\0');
     int rc = wp_buf_ok(&sql) ? prepare(db, sql.ptr, out) : SQLITE_NOMEM;
     wp_buf_free(&sql);
@@ -68,11 +84,13 @@ enum wp_err store_writer_open(struct store_writer *writer, const char *path, cha
     enum wp_err err = store_open_writer(path, &writer->db, error, error_size);
     if (err != WP_OK)
         return err;
-    int rc = prepare_insert(writer->db, &writer->insert);
+    int rc = store_batch_register(writer->db, &writer->batch);
     if (rc == SQLITE_OK)
-        rc = prepare(writer->db,
-                     "INSERT OR REPLACE INTO request_detail VALUES (?, ?, ?, ?, ?, ?, ?)",
-                     &writer->insert_detail);
+        rc = prepare_insert(writer->db, &writer->insert);
+    if (rc == SQLITE_OK)
+        rc = prepare_insert_detail(writer->db, &writer->insert_detail);
+    if (rc == SQLITE_OK)
+        rc = prepare(writer->db, "SELECT max(id) FROM request", &writer->last_id);
     if (rc == SQLITE_OK)
         rc = prepare(writer->db, hourly_sql, &writer->hourly);
     if (rc == SQLITE_OK)
@@ -95,6 +113,7 @@ void store_writer_close(struct store_writer *writer)
 {
     sqlite3_finalize(writer->insert);
     sqlite3_finalize(writer->insert_detail);
+    sqlite3_finalize(writer->last_id);
     sqlite3_finalize(writer->hourly);
     sqlite3_finalize(writer->daily);
     sqlite3_finalize(writer->savepoint);
@@ -115,21 +134,6 @@ static int run(sqlite3_stmt *statement)
 static double finite_or_zero(double value)
 {
     return isfinite(value) ? value : 0;
-}
-
-static int insert_detail(struct store_writer *writer, const struct wp_record *record)
-{
-    sqlite3_stmt *s = writer->insert_detail;
-    const wp_view bodies[] = {record->request_body, record->response_body};
-    sqlite3_bind_int64(s, 1, sqlite3_last_insert_rowid(writer->db));
-    store_bind_text(s, 2, record->decision_json);
-    store_bind_text(s, 3, record->attempts_json);
-    store_bind_text(s, 4, record->dropped_json);
-    for (int i = 0; i < 2; i++)
-        sqlite3_bind_blob64(s, 5 + i, bodies[i].len == 0 ? "" : bodies[i].ptr, bodies[i].len,
-                            SQLITE_STATIC);
-    store_bind_text(s, 7, record->headers_json);
-    return run(s);
 }
 
 static int add_hourly(struct store_writer *writer, const struct store_sum *sum)
@@ -236,14 +240,27 @@ static int add_to_sums(struct store_writer *writer, const struct wp_record *r)
     return SQLITE_OK;
 }
 
-static int insert_one(struct store_writer *writer, const struct wp_record *record)
+// Items [first, end) and their details.
+static int insert_range(struct store_writer *writer, const struct store_item *first,
+                        const struct store_item *end)
 {
-    int rc = store_row_bind(writer->insert, record);
-    if (rc == SQLITE_OK)
-        rc = run(writer->insert);
-    if (rc == SQLITE_OK && store_row_has_detail(record))
-        rc = insert_detail(writer, record);
-    return rc;
+    writer->batch.first = first;
+    writer->batch.end = end;
+    int rc = run(writer->insert);
+    return rc == SQLITE_OK ? run(writer->insert_detail) : rc;
+}
+
+// Ids go on from the newest row's. Within the transaction, whose lock keeps others from writing.
+static int begin(struct store_writer *writer)
+{
+    int rc = store_exec(writer->db, "BEGIN IMMEDIATE");
+    if (rc != SQLITE_OK)
+        return rc;
+    rc = sqlite3_step(writer->last_id);
+    if (rc == SQLITE_ROW)
+        writer->batch.next_id = sqlite3_column_int64(writer->last_id, 0) + 1;
+    sqlite3_reset(writer->last_id);
+    return rc == SQLITE_ROW ? SQLITE_OK : rc;
 }
 
 // What is wrong with the record rather than with the disk; it would fail for ever.
@@ -253,15 +270,12 @@ static bool is_records_fault(int rc)
     return primary == SQLITE_TOOBIG || primary == SQLITE_CONSTRAINT || primary == SQLITE_MISMATCH;
 }
 
-static int insert_all(struct store_writer *writer, struct store_item *items)
+static int insert_all(struct store_writer *writer, const struct store_item *items)
 {
-    int rc = SQLITE_OK;
     writer->sum_count = 0;
-    for (struct store_item *item = items; item != NULL && rc == SQLITE_OK; item = item->next) {
-        rc = insert_one(writer, &item->record);
-        if (rc == SQLITE_OK)
-            rc = add_to_sums(writer, &item->record);
-    }
+    int rc = insert_range(writer, items, NULL);
+    for (const struct store_item *item = items; item != NULL && rc == SQLITE_OK; item = item->next)
+        rc = add_to_sums(writer, &item->record);
     return rc == SQLITE_OK ? flush_sums(writer) : rc;
 }
 
@@ -273,7 +287,7 @@ static int insert_each(struct store_writer *writer, struct store_item *items, si
     for (struct store_item *item = items; item != NULL && rc == SQLITE_OK; item = item->next) {
         rc = run(writer->savepoint);
         if (rc == SQLITE_OK)
-            rc = insert_one(writer, &item->record);
+            rc = insert_range(writer, item, item->next);
         bool good = rc == SQLITE_OK;
         if (rc != SQLITE_OK && is_records_fault(rc) && !sqlite3_get_autocommit(writer->db)) {
             wp_log(WP_LOG_WARN, "ledger", "a row was refused: %s", sqlite3_errmsg(writer->db));
@@ -282,22 +296,24 @@ static int insert_each(struct store_writer *writer, struct store_item *items, si
         }
         if (rc == SQLITE_OK)
             rc = run(writer->release);
-        if (rc == SQLITE_OK && good)
+        if (rc == SQLITE_OK && good) {
+            writer->batch.next_id++;
             rc = add_to_sums(writer, &item->record);
+        }
     }
     return rc == SQLITE_OK ? flush_sums(writer) : rc;
 }
 
 static int insert_batch(struct store_writer *writer, struct store_item *items, size_t *refused)
 {
-    int rc = store_exec(writer->db, "BEGIN IMMEDIATE");
+    int rc = begin(writer);
     if (rc == SQLITE_OK)
         rc = insert_all(writer, items);
     if (!is_records_fault(rc))
         return rc;
     if (!sqlite3_get_autocommit(writer->db))
         (void)store_exec(writer->db, "ROLLBACK");
-    rc = store_exec(writer->db, "BEGIN IMMEDIATE");
+    rc = begin(writer);
     return rc == SQLITE_OK ? insert_each(writer, items, refused) : rc;
 }
 
