@@ -3,18 +3,38 @@
 #include <stdio.h>
 #include <time.h>
 
-uint64_t wp_now_ns(void)
+static uint64_t read_ns(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t wp_now_ns(void)
+{
+    return read_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t wp_now_ns_coarse(void)
+{
+    return read_ns(CLOCK_MONOTONIC_COARSE);
+}
+
+static int64_t read_ms(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 int64_t wp_wall_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return read_ms(CLOCK_REALTIME);
+}
+
+int64_t wp_wall_ms_coarse(void)
+{
+    return read_ms(CLOCK_REALTIME_COARSE);
 }
 
 static struct tm split(int64_t wall_ms)

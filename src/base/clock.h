@@ -10,6 +10,9 @@
 uint64_t wp_now_ns(void);
 // Milliseconds since the Unix epoch.
 int64_t wp_wall_ms(void);
+// The same up to some milliseconds late, at a fraction of the price.
+uint64_t wp_now_ns_coarse(void);
+int64_t wp_wall_ms_coarse(void);
 
 enum { WP_RFC3339_LEN = 24 }; // 2026-11-24T01:54:42.123Z
 void wp_format_rfc3339(int64_t wall_ms, char out[WP_RFC3339_LEN + 1]);

@@ -78,6 +78,7 @@ static void destroy(struct wp_ledger *ledger)
 {
     close_readers(ledger);
     store_writer_close(&ledger->writer);
+    store_segments_free(&ledger->segments);
     pthread_cond_destroy(&ledger->wake);
     pthread_cond_destroy(&ledger->settled);
     pthread_cond_destroy(&ledger->reader_free);
@@ -139,11 +140,8 @@ void wp_ledger_close(struct wp_ledger *ledger)
 
 // Under the lock. The recorder sleeps towards the first row's deadline; it needs to hear of that
 // row and of a full batch, not of those between.
-static bool enqueue(struct wp_ledger *ledger, struct store_item *item)
+static void enqueue(struct wp_ledger *ledger, struct store_item *item)
 {
-    if (ledger->queued >= ledger->queue_max || ledger->stopping ||
-        item->bytes > ledger->queue_bytes_max - ledger->queued_bytes)
-        return false;
     *ledger->tail = item;
     ledger->tail = &item->next;
     ledger->queued++;
@@ -152,22 +150,45 @@ static bool enqueue(struct wp_ledger *ledger, struct store_item *item)
     ledger->accepted++;
     if (ledger->waiting == 1 || ledger->waiting == STORE_BATCH_MAX)
         pthread_cond_signal(&ledger->wake);
-    return true;
+}
+
+static bool has_room(const struct wp_ledger *ledger, size_t size)
+{
+    return ledger->queued < ledger->queue_max && !ledger->stopping &&
+           size <= ledger->queue_bytes_max - ledger->queued_bytes;
+}
+
+// Prompts may be megabytes: they are copied without the lock.
+static struct store_item *copy(const struct wp_record *record, size_t size)
+{
+    struct store_item *item = wp_alloc(size);
+    if (item != NULL)
+        store_item_fill(item, record, size);
+    return item;
 }
 
 bool wp_ledger_submit(struct wp_ledger *ledger, const struct wp_record *record)
 {
     WP_CHECK_MAGIC(ledger, LEDGER_MAGIC);
-    struct store_item *item = store_item_copy(record);
-    if (item != NULL)
-        item->queued_ns = wp_now_ns();
+    size_t size = store_item_size(record);
+    struct store_item *own = store_item_is_large(size) ? copy(record, size) : NULL;
+    uint64_t now_ns = wp_now_ns_coarse();
     pthread_mutex_lock(&ledger->lock);
-    bool taken = item != NULL && enqueue(ledger, item);
+    bool taken = has_room(ledger, size);
+    struct store_item *item =
+        !taken || store_item_is_large(size) ? own : store_segments_place(&ledger->segments, size);
+    taken = taken && item != NULL;
+    if (taken) {
+        if (item != own)
+            store_item_fill(item, record, size);
+        item->queued_ns = now_ns;
+        enqueue(ledger, item);
+    }
     ledger->submitted++;
     ledger->dropped += taken ? 0 : 1;
     pthread_mutex_unlock(&ledger->lock);
     if (!taken)
-        wp_free(item);
+        wp_free(own);
     return taken;
 }
 

@@ -23,15 +23,18 @@ int store_schema_version(void);
 
 // row.c --------------------------------------------------------------------------------------
 
-// One allocation with everything that the record's views point at; NULL when memory is short.
+// A record with everything that its views point at.
 struct store_item {
     struct store_item *next;
+    struct store_segment *segment; // where it lies; NULL: in an allocation of its own
     size_t bytes;
     uint64_t queued_ns;
     struct wp_record record;
     char text[];
 };
-struct store_item *store_item_copy(const struct wp_record *record);
+size_t store_item_size(const struct wp_record *record);
+// `item` has room for store_item_size bytes.
+void store_item_fill(struct store_item *item, const struct wp_record *record, size_t size);
 
 // "request_id, call_type, …" in the order of bind and read, each with `prefix` in front.
 void store_columns_append(struct wp_buf *sql, const char *prefix);
@@ -56,6 +59,23 @@ static inline uint64_t store_prompt_tokens(const struct wp_record *record)
     return record->input_tokens + record->cache_read_tokens + record->cache_write_5m_tokens +
            record->cache_write_1h_tokens;
 }
+
+// segment.c ----------------------------------------------------------------------------------
+
+// Where records wait. All under the ledger's lock.
+struct store_segments {
+    struct store_segment *filling, *spare;
+    size_t spare_count, freed; // since the last trim
+};
+// Has to have an allocation of its own.
+bool store_item_is_large(size_t size);
+// NULL: memory is short.
+struct store_item *store_segments_place(struct store_segments *segments, size_t size);
+void store_segments_release(struct store_segments *segments, struct store_item *item);
+// Takes off the spares that the last batch had no need of; the caller frees them without the lock.
+struct store_segment *store_segments_trim(struct store_segments *segments);
+void store_segment_free_list(struct store_segment *first);
+void store_segments_free(struct store_segments *segments);
 
 // batch.c ------------------------------------------------------------------------------------
 
@@ -119,6 +139,7 @@ struct wp_ledger {
     pthread_mutex_t lock; // of all up to `thread`
     pthread_cond_t wake, settled;
     struct store_item *head, **tail;
+    struct store_segments segments;
     size_t queued, queued_bytes; // with the batch that is being written
     size_t waiting;              // in the list
     uint64_t submitted, accepted, finished, written, dropped, failed_commits;

@@ -70,6 +70,23 @@ static void take(struct wp_ledger *ledger, struct batch *batch)
     ledger->waiting -= batch->count;
 }
 
+// Under the lock: those that lie in segments. Leaves the others, which are freed without it.
+static void release_items(struct wp_ledger *ledger, struct batch *batch)
+{
+    struct store_item *own = NULL;
+    while (batch->first != NULL) {
+        struct store_item *item = batch->first;
+        batch->first = item->next;
+        if (item->segment != NULL) {
+            store_segments_release(&ledger->segments, item);
+        } else {
+            item->next = own;
+            own = item;
+        }
+    }
+    batch->first = own;
+}
+
 static void free_items(struct batch *batch)
 {
     while (batch->first != NULL) {
@@ -111,6 +128,8 @@ static void finish(struct wp_ledger *ledger, struct batch *batch, size_t written
     ledger->finished += batch->count;
     ledger->queued -= batch->count;
     ledger->queued_bytes -= batch->bytes;
+    release_items(ledger, batch);
+    struct store_segment *surplus = store_segments_trim(&ledger->segments);
     bool was_degraded = ledger->degraded;
     ledger->degraded = ledger->degraded && written == 0;
     if (!ledger->degraded)
@@ -120,6 +139,7 @@ static void finish(struct wp_ledger *ledger, struct batch *batch, size_t written
     if (was_degraded && written > 0)
         wp_log(WP_LOG_INFO, "ledger", "rows are written again");
     ledger->backoff_ms = 0;
+    store_segment_free_list(surplus);
     free_items(batch);
 }
 

@@ -71,7 +71,10 @@ static const struct {
     size_t offset;
     bool blob;
 } details[] = {
-#define DETAIL(member, blob) {#member, offsetof(struct wp_record, member), blob}
+#define DETAIL(member, blob)                              \
+    {                                                     \
+#member, offsetof(struct wp_record, member), blob \
+    }
     DETAIL(decision_json, false), DETAIL(attempts_json, false), DETAIL(dropped_json, false),
     DETAIL(request_body, true),   DETAIL(response_body, true),  DETAIL(headers_json, false),
 #undef DETAIL
@@ -96,25 +99,27 @@ static size_t move_view(struct store_item *item, size_t offset, size_t at)
     return at + view->len;
 }
 
-struct store_item *store_item_copy(const struct wp_record *record)
+size_t store_item_size(const struct wp_record *record)
 {
-    size_t len = 0, at = 0;
+    size_t len = sizeof(struct store_item);
     for (size_t i = 0; i < WP_COUNT_OF(columns); i++)
         if (columns[i].kind == TEXT)
             len += ((const wp_view *)member(record, columns[i].offset))->len;
     for (size_t i = 0; i < WP_COUNT_OF(details); i++)
         len += ((const wp_view *)member(record, details[i].offset))->len;
-    struct store_item *item = wp_alloc(sizeof(*item) + len);
-    if (item == NULL)
-        return NULL;
-    item->bytes = sizeof(*item) + len;
+    return len;
+}
+
+void store_item_fill(struct store_item *item, const struct wp_record *record, size_t size)
+{
+    size_t at = 0;
+    item->bytes = size;
     item->record = *record;
     for (size_t i = 0; i < WP_COUNT_OF(columns); i++)
         if (columns[i].kind == TEXT)
             at = move_view(item, columns[i].offset, at);
     for (size_t i = 0; i < WP_COUNT_OF(details); i++)
         at = move_view(item, details[i].offset, at);
-    return item;
 }
 
 size_t store_column_count(void)
