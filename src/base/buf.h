@@ -33,10 +33,14 @@ void wp_buf_clear(struct wp_buf *buf);
 
 // Room for `more` further bytes; false if that passes the maximum or memory is short.
 bool wp_buf_reserve(struct wp_buf *buf, size_t more);
+// The same, decided here when there is room already.
+static inline bool wp_buf_room(struct wp_buf *buf, size_t more)
+{
+    return more <= buf->capacity - buf->len ? !buf->failed : wp_buf_reserve(buf, more);
+}
 static inline void wp_buf_append(struct wp_buf *buf, wp_view v)
 {
-    if (v.len == 0 || (v.len > buf->capacity - buf->len && !wp_buf_reserve(buf, v.len)) ||
-        buf->failed)
+    if (v.len == 0 || !wp_buf_room(buf, v.len))
         return;
     memcpy(buf->ptr + buf->len, v.ptr, v.len);
     buf->len += v.len;

@@ -11,8 +11,22 @@ static inline unsigned char lower(char c)
     return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 }
 
+// Words that differ in more than the bit that makes a letter small are different; names that do
+// not match mostly end here.
+static bool may_be_same(const char *a, const char *b)
+{
+    uint64_t left, right;
+    memcpy(&left, a, sizeof(left));
+    memcpy(&right, b, sizeof(right));
+    return ((left ^ right) & ~0x2020202020202020u) == 0;
+}
+
 bool wp_view_same_letters(const char *a, const char *b, size_t len)
 {
+    if (len >= 8 && !(may_be_same(a, b) && may_be_same(a + len - 8, b + len - 8)))
+        return false;
+    if (memcmp(a, b, len) == 0)
+        return true;
     for (size_t i = 0; i < len; i++)
         if (a[i] != b[i] && lower(a[i]) != lower(b[i]))
             return false;

@@ -529,7 +529,8 @@ static void start_attempt(struct wp_exchange *x)
     const struct wp_candidate *candidate = &x->plan->candidates[0];
     if (x->try_count < WP_ATTEMPTS_LOGGED)
         x->try_count++;
-    *current_try(x) = (struct wp_try){.deployment = candidate->deployment, .begun_ns = wp_now_ns()};
+    *current_try(x) =
+        (struct wp_try){.deployment = candidate->deployment, .begun_ns = x->plan_request.now_ns};
     x->candidate_index = group_index(x, candidate->deployment);
     x->model = &x->models[x->candidate_index];
     x->answer = NULL;
@@ -655,7 +656,7 @@ static void response_begun(struct wp_exchange *x)
     if (x->response_begun)
         return;
     x->response_begun = true;
-    wp_router_started(x->gateway->router, &x->attempt, wp_now_ns());
+    wp_router_started(x->gateway->router, &x->attempt, wp_loop_now_ns(x->worker->loop));
 }
 
 static void begin_answer(struct wp_exchange *x, const struct wp_headers *headers)
@@ -705,7 +706,7 @@ static void on_head(void *state, int status, const struct wp_headers *headers)
 {
     struct wp_exchange *x = exchange_of(state);
     x->upstream_status = status;
-    x->response_head_ns = wp_now_ns();
+    x->response_head_ns = wp_loop_now_ns(x->worker->loop);
     current_try(x)->status = status;
     note_timing(x);
     wp_exchange_set(x, WP_EXCHANGE_RELAY);
@@ -761,7 +762,7 @@ static void on_body(void *state, wp_view bytes)
         return;
     }
     if (!x->committed)
-        x->chunk_ns = wp_now_ns();
+        x->chunk_ns = wp_loop_now_ns(x->worker->loop);
     if (!wp_exchange_feed(x, bytes))
         fail_locally(x, WP_ERR_NO_MEMORY, "relaying the answer");
     else if (!x->client_gone)
@@ -804,7 +805,7 @@ static void on_end(void *state)
                        .retry_after_ms = -1,
                        .usage = seen_usage(x),
                        .latency_ns = first_byte_latency(x),
-                       .now_ns = wp_now_ns(),
+                       .now_ns = wp_loop_now_ns(x->worker->loop),
                    });
     wp_exchange_complete(x);
 }

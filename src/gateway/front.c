@@ -345,7 +345,7 @@ static void *on_head(void *context, struct wp_server_request *request,
     front->request = request;
     front->head = head;
     front->arena = arena;
-    front->accepted_ns = wp_now_ns();
+    front->accepted_ns = wp_loop_now_ns(worker->loop);
     front->accepted_ms = wp_wall_ms();
     front->body = wp_buf_make(WP_SIMPLE_BODY_MAX);
     wp_random_uuid(front->call_id);

@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <pthread.h>
-#include <stdio.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
@@ -49,12 +48,14 @@ void wp_guard_destroy(struct wp_guard *guard)
 // One host owns a whole /64 of IPv6.
 static uint64_t hash_of(wp_view address)
 {
-    char text[64];
+    char text[64] = "";
     struct in6_addr v6;
     wp_view name = address;
-    snprintf(text, sizeof(text), "%.*s", WP_VIEW_ARG(address));
-    if (inet_pton(AF_INET6, text, &v6) == 1 && !IN6_IS_ADDR_V4MAPPED(&v6))
-        name = wp_view_make((const char *)v6.s6_addr, 8);
+    if (address.len < sizeof(text) && wp_view_find_char(address, ':') != WP_NOT_FOUND) {
+        memcpy(text, address.ptr, address.len);
+        if (inet_pton(AF_INET6, text, &v6) == 1 && !IN6_IS_ADDR_V4MAPPED(&v6))
+            name = wp_view_make((const char *)v6.s6_addr, 8);
+    }
     uint64_t hash = wp_view_hash(name);
     return hash == 0 ? 1 : hash;
 }

@@ -3,39 +3,44 @@
 #include "gateway/exchange.h"
 #include "json/writer.h"
 
-#include <stdio.h>
-
 enum { FIELDS_MAX = 64, VALUE_MAX = 300, NAME_MAX = 80 };
 
-static const char *const SHOWN[] = {
-    "accept",         "accept-encoding", "accept-language", "connection",   "content-encoding",
-    "content-length", "content-type",    "expect",          "host",         "sec-fetch-mode",
-    "traceparent",    "user-agent",      "x-app",           "x-request-id",
+#define NAME(literal)                \
+    {                                \
+        literal, sizeof(literal) - 1 \
+    }
+static const wp_view SHOWN[] = {
+    NAME("accept"),         NAME("accept-encoding"),  NAME("accept-language"),
+    NAME("connection"),     NAME("content-encoding"), NAME("content-length"),
+    NAME("content-type"),   NAME("expect"),           NAME("host"),
+    NAME("sec-fetch-mode"), NAME("traceparent"),      NAME("user-agent"),
+    NAME("x-app"),          NAME("x-request-id"),
 };
-static const char *const SHOWN_FAMILIES[] = {"anthropic-", "x-claude-code-", "x-stainless-"};
+static const wp_view SHOWN_FAMILIES[] = {NAME("anthropic-"), NAME("x-claude-code-"),
+                                         NAME("x-stainless-")};
+#undef NAME
 
 static bool is_shown(wp_view name)
 {
     for (size_t i = 0; i < WP_COUNT_OF(SHOWN); i++)
-        if (wp_view_eq_nocase(name, wp_view_of(SHOWN[i])))
+        if (wp_view_eq_nocase(name, SHOWN[i]))
             return true;
-    for (size_t i = 0; i < WP_COUNT_OF(SHOWN_FAMILIES); i++) {
-        wp_view family = wp_view_of(SHOWN_FAMILIES[i]);
-        if (wp_view_eq_nocase(wp_view_sub(name, 0, family.len), family))
+    for (size_t i = 0; i < WP_COUNT_OF(SHOWN_FAMILIES); i++)
+        if (wp_view_starts_with_nocase(name, SHOWN_FAMILIES[i]))
             return true;
-    }
     return false;
 }
 
 static void put_header(struct wp_json_writer *w, const struct wp_header *header)
 {
-    char hidden[48], name[NAME_MAX + 1];
-    snprintf(name, sizeof(name), "%.*s", WP_VIEW_ARG(wp_view_sub(header->name, 0, NAME_MAX)));
-    snprintf(hidden, sizeof(hidden), "(hidden, %zu bytes)", header->value.len);
-    if (is_shown(header->name))
-        wp_json_put_str(w, name, wp_view_sub(header->value, 0, VALUE_MAX));
-    else
-        wp_json_put_cstr(w, name, hidden);
+    wp_json_key_escaped(w, wp_view_sub(header->name, 0, NAME_MAX));
+    if (is_shown(header->name)) {
+        wp_json_append_string(w->buf, wp_view_sub(header->value, 0, VALUE_MAX));
+        return;
+    }
+    wp_buf_append(w->buf, WP_VIEW("\"(hidden, "));
+    wp_buf_append_u64(w->buf, header->value.len);
+    wp_buf_append(w->buf, WP_VIEW(" bytes)\""));
 }
 
 wp_view wp_exchange_headers_json(const struct wp_exchange *x)

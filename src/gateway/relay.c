@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+enum { HOLD_FIRST = 512 }; // room at once for what mostly follows the first bytes that are held
+
 static uint32_t keepalive_ms(const struct wp_exchange *x)
 {
     uint32_t ms = x->answer_options.deployment->keepalive_ms;
@@ -47,7 +49,7 @@ void wp_exchange_write(void *exchange, wp_view bytes)
         wp_buf_append(x->gather, bytes);
     else if (x->committed)
         send_to_client(x, bytes);
-    else
+    else if (x->hold.ptr != NULL || wp_buf_reserve(&x->hold, bytes.len + HOLD_FIRST))
         wp_buf_append(&x->hold, bytes);
 }
 

@@ -25,18 +25,12 @@ enum wp_err wp_headers_add(struct wp_headers *headers, wp_view name, wp_view val
     return WP_OK;
 }
 
-wp_view wp_headers_get(const struct wp_headers *headers, const char *name)
+wp_view wp_headers_find(const struct wp_headers *headers, wp_view name)
 {
-    wp_view wanted = wp_view_of(name);
     for (size_t i = 0; i < headers->count; i++)
-        if (wp_view_eq_nocase(headers->list[i].name, wanted))
+        if (wp_view_eq_nocase(headers->list[i].name, name))
             return headers->list[i].value;
     return (wp_view){NULL, 0};
-}
-
-bool wp_headers_has(const struct wp_headers *headers, const char *name)
-{
-    return wp_headers_get(headers, name).ptr != NULL;
 }
 
 wp_view wp_headers_joined(const struct wp_headers *headers, const char *name,
@@ -56,17 +50,17 @@ wp_view wp_headers_joined(const struct wp_headers *headers, const char *name,
 
 bool wp_headers_is_hop_by_hop(const struct wp_headers *headers, wp_view name)
 {
-    static const char *const names[] = {"connection",
-                                        "keep-alive",
-                                        "te",
-                                        "trailer",
-                                        "upgrade",
-                                        "transfer-encoding",
-                                        "proxy-connection",
-                                        "proxy-authenticate",
-                                        "proxy-authorization"};
+    static const wp_view names[] = {{"connection", 10},
+                                    {"keep-alive", 10},
+                                    {"te", 2},
+                                    {"trailer", 7},
+                                    {"upgrade", 7},
+                                    {"transfer-encoding", 17},
+                                    {"proxy-connection", 16},
+                                    {"proxy-authenticate", 18},
+                                    {"proxy-authorization", 19}};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (wp_view_eq_nocase(name, wp_view_of(names[i])))
+        if (wp_view_eq_nocase(name, names[i]))
             return true;
     for (size_t i = 0; i < headers->count; i++) {
         wp_view rest = headers->list[i].value, token;
@@ -79,32 +73,54 @@ bool wp_headers_is_hop_by_hop(const struct wp_headers *headers, wp_view name)
     return false;
 }
 
-bool wp_header_value_valid(wp_view value)
+// No byte of eight is below a space, DEL or beyond ASCII.
+static bool plain_eight(const char *at)
 {
-    size_t i = 0;
-#ifdef __SSE2__
-    const __m128i tab = _mm_set1_epi8('\t'), del = _mm_set1_epi8(0x7f), top = _mm_set1_epi8(0x1f);
-    for (; i + 16 <= value.len; i += 16) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(value.ptr + i));
-        // unsigned: at most 0x1f is its own minimum with 0x1f
-        __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, top), bytes);
-        __m128i bad = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), low),
-                                   _mm_cmpeq_epi8(bytes, del));
-        if (_mm_movemask_epi8(bad) != 0)
-            return false;
-    }
-#endif
-    // Eight bytes at a time while none is below a space, DEL or beyond ASCII.
-    for (uint64_t bytes; i + 8 <= value.len; i += 8) {
-        const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-        memcpy(&bytes, value.ptr + i, sizeof(bytes));
-        if (((bytes | (bytes - ones * 0x20) | ((bytes ^ ones * 0x7f) - ones)) & tops) != 0)
-            break;
-    }
-    for (; i < value.len; i++) {
-        unsigned char c = (unsigned char)value.ptr[i];
+    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    uint64_t bytes;
+    memcpy(&bytes, at, sizeof(bytes));
+    return ((bytes | (bytes - ones * 0x20) | ((bytes ^ ones * 0x7f) - ones)) & tops) == 0;
+}
+
+static bool valid_bytes(const char *at, const char *end)
+{
+    for (; at < end; at++) {
+        unsigned char c = (unsigned char)*at;
         if ((c < 0x20 && c != '\t') || c == 0x7f)
             return false;
     }
     return true;
+}
+
+#ifdef __SSE2__
+static bool valid_sixteen(const char *at)
+{
+    const __m128i tab = _mm_set1_epi8('\t'), del = _mm_set1_epi8(0x7f), top = _mm_set1_epi8(0x1f);
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
+    // unsigned: at most 0x1f is its own minimum with 0x1f
+    __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, top), bytes);
+    __m128i bad =
+        _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), low), _mm_cmpeq_epi8(bytes, del));
+    return _mm_movemask_epi8(bad) == 0;
+}
+#endif
+
+// The last bytes are looked at together with some before them rather than one by one.
+bool wp_header_value_valid(wp_view value)
+{
+    const char *at = value.ptr, *end = value.ptr + value.len;
+#ifdef __SSE2__
+    if (value.len >= 16) {
+        for (; end - at > 16; at += 16)
+            if (!valid_sixteen(at))
+                return false;
+        return valid_sixteen(end - 16);
+    }
+#endif
+    if (value.len < 8)
+        return valid_bytes(at, end);
+    for (; end - at > 8; at += 8)
+        if (!plain_eight(at))
+            return valid_bytes(at, end);
+    return plain_eight(end - 8) || valid_bytes(end - 8, end);
 }

@@ -22,8 +22,15 @@ void wp_headers_init(struct wp_headers *headers, struct wp_arena *arena);
 // Keeps the views, copies nothing. WP_ERR_NO_MEMORY.
 enum wp_err wp_headers_add(struct wp_headers *headers, wp_view name, wp_view value) WP_WARN_UNUSED;
 // First value of that name (no case), or the view {NULL, 0}.
-wp_view wp_headers_get(const struct wp_headers *headers, const char *name);
-bool wp_headers_has(const struct wp_headers *headers, const char *name);
+wp_view wp_headers_find(const struct wp_headers *headers, wp_view name);
+static inline wp_view wp_headers_get(const struct wp_headers *headers, const char *name)
+{
+    return wp_headers_find(headers, wp_view_of(name)); // a literal's length is known here
+}
+static inline bool wp_headers_has(const struct wp_headers *headers, const char *name)
+{
+    return wp_headers_get(headers, name).ptr != NULL;
+}
 // All values of that name joined with "," (RFC 9110 5.3); {NULL, 0} if there is none.
 wp_view wp_headers_joined(const struct wp_headers *headers, const char *name,
                           struct wp_arena *arena);

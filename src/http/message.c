@@ -39,21 +39,67 @@ static int on_status(llhttp_t *parser, const char *at, size_t len)
     return count_head(of(parser), len, WP_ERR_HEAD_TOO_LARGE);
 }
 
+// Fields mostly lie in one piece in what was read, and are copied once, when they are complete.
+static void keep(struct wp_field *field)
+{
+    wp_buf_append(&field->kept, field->here);
+    field->here = (wp_view){NULL, 0};
+}
+
+static int add_to_field(struct wp_message *message, struct wp_field *field, wp_view bytes)
+{
+    if (field->here.ptr != NULL && field->here.ptr + field->here.len == bytes.ptr) {
+        field->here.len += bytes.len;
+    } else {
+        keep(field);
+        field->here = bytes;
+    }
+    if (!wp_buf_ok(&field->kept))
+        return fail(message, reason(&field->kept, WP_ERR_HEAD_TOO_LARGE));
+    return count_head(message, bytes.len, WP_ERR_HEAD_TOO_LARGE);
+}
+
+// False: memory is short, or the field is too long.
+static bool keep_for_later(struct wp_field *field)
+{
+    if (field->here.ptr != NULL)
+        keep(field);
+    return wp_buf_ok(&field->kept);
+}
+
+static bool take_field(struct wp_field *field, size_t max, wp_view *out)
+{
+    if (field->kept.len > 0) {
+        keep(field);
+        *out = wp_buf_view(&field->kept);
+    } else {
+        *out = field->here;
+    }
+    return wp_buf_ok(&field->kept) && out->len <= max;
+}
+
+static void clear_field(struct wp_field *field)
+{
+    field->here = (wp_view){NULL, 0};
+    wp_buf_free(&field->kept);
+}
+
 static int on_field(llhttp_t *parser, const char *at, size_t len)
 {
-    struct wp_message *message = of(parser);
-    wp_buf_append(&message->name, wp_view_make(at, len));
-    return wp_buf_ok(&message->name) ? count_head(message, len, WP_ERR_HEAD_TOO_LARGE)
-                                     : fail(message, reason(&message->name, WP_ERR_HEAD_TOO_LARGE));
+    return add_to_field(of(parser), &of(parser)->name, wp_view_make(at, len));
 }
 
 static int on_value(llhttp_t *parser, const char *at, size_t len)
 {
-    struct wp_message *message = of(parser);
-    wp_buf_append(&message->value, wp_view_make(at, len));
-    return wp_buf_ok(&message->value)
-               ? count_head(message, len, WP_ERR_HEAD_TOO_LARGE)
-               : fail(message, reason(&message->value, WP_ERR_HEAD_TOO_LARGE));
+    return add_to_field(of(parser), &of(parser)->value, wp_view_make(at, len));
+}
+
+static bool add_header(struct wp_message *message, wp_view name, wp_view value)
+{
+    name = wp_arena_copy(message->arena, name);
+    value = wp_arena_copy(message->arena, wp_view_trim(value));
+    return name.ptr != NULL && value.ptr != NULL &&
+           wp_headers_add(&message->headers, name, value) == WP_OK;
 }
 
 static int on_value_complete(llhttp_t *parser)
@@ -63,15 +109,15 @@ static int on_value_complete(llhttp_t *parser)
     bool trailer = message->state != WP_MESSAGE_HEAD;
     if (!trailer && message->headers.count >= message->header_count_max)
         return fail(message, WP_ERR_HEAD_TOO_LARGE);
-    if (!trailer) {
-        wp_view name = wp_arena_copy(message->arena, wp_buf_view(&message->name));
-        wp_view value = wp_arena_copy(message->arena, wp_view_trim(wp_buf_view(&message->value)));
-        if (name.ptr == NULL || value.ptr == NULL ||
-            wp_headers_add(&message->headers, name, value) != WP_OK)
-            return fail(message, WP_ERR_NO_MEMORY);
-    }
-    wp_buf_clear(&message->name);
-    wp_buf_clear(&message->value);
+    wp_view name, value;
+    if (!take_field(&message->name, message->name.kept.max, &name))
+        return fail(message, reason(&message->name.kept, WP_ERR_HEAD_TOO_LARGE));
+    if (!take_field(&message->value, message->value.kept.max, &value))
+        return fail(message, reason(&message->value.kept, WP_ERR_HEAD_TOO_LARGE));
+    if (!trailer && !add_header(message, name, value))
+        return fail(message, WP_ERR_NO_MEMORY);
+    clear_field(&message->name);
+    clear_field(&message->value);
     return 0;
 }
 
@@ -145,16 +191,16 @@ void wp_message_init(struct wp_message *message, bool request,
         .request = request,
         .head_max = head_max,
         .header_count_max = header_count_max,
-        .name = wp_buf_make(FIELD_MAX),
-        .value = wp_buf_make(head_max),
+        .name.kept = wp_buf_make(FIELD_MAX),
+        .value.kept = wp_buf_make(head_max),
         .target = wp_buf_make(head_max),
     };
 }
 
 void wp_message_free(struct wp_message *message)
 {
-    wp_buf_free(&message->name);
-    wp_buf_free(&message->value);
+    clear_field(&message->name);
+    clear_field(&message->value);
     wp_buf_free(&message->target);
 }
 
@@ -164,8 +210,8 @@ void wp_message_begin(struct wp_message *message, struct wp_arena *arena)
     message->parser.data = message;
     message->arena = arena;
     wp_headers_init(&message->headers, arena);
-    wp_buf_clear(&message->name);
-    wp_buf_clear(&message->value);
+    clear_field(&message->name);
+    clear_field(&message->value);
     wp_buf_clear(&message->target);
     message->head_bytes = message->extension_bytes = 0;
     message->state = WP_MESSAGE_HEAD;
@@ -190,6 +236,10 @@ enum wp_err wp_message_feed(struct wp_message *message, wp_view bytes, size_t *u
     if (bytes.len == 0 || message->paused)
         return WP_OK;
     llhttp_errno_t code = llhttp_execute(&message->parser, bytes.ptr, bytes.len);
+    if (code == HPE_OK && (!keep_for_later(&message->name) || !keep_for_later(&message->value)))
+        return message->name.kept.no_memory || message->value.kept.no_memory
+                   ? WP_ERR_NO_MEMORY
+                   : WP_ERR_HEAD_TOO_LARGE;
     if (code == HPE_OK) {
         *used = bytes.len;
         return WP_OK;

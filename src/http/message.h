@@ -20,13 +20,20 @@ struct wp_message_events {
 
 enum wp_message_state { WP_MESSAGE_HEAD, WP_MESSAGE_BODY, WP_MESSAGE_DONE };
 
+// A name or value: where it lies in what is being fed, or kept once that has ended within it.
+struct wp_field {
+    wp_view here;
+    struct wp_buf kept;
+};
+
 struct wp_message {
     llhttp_t parser;
     const struct wp_message_events *events;
     void *arg;
     struct wp_arena *arena; // of the message under way: names and values live there
     struct wp_headers headers;
-    struct wp_buf name, value, target;
+    struct wp_field name, value; // being read
+    struct wp_buf target;
     size_t head_bytes, head_max, header_count_max;
     size_t extension_bytes; // of chunk extensions so far
     enum wp_message_state state;

@@ -58,7 +58,7 @@ static void build_head(struct wp_server_request *request, int status,
     struct client *client = request->client;
     char date[30];
     bool http10 = client->message.parser.http_minor == 0;
-    wp_format_http_date(wp_wall_ms(), date);
+    wp_format_http_date(wp_wall_ms_coarse(), date);
     wp_buf_append_cstring(out, "HTTP/1.1 ");
     wp_buf_append_u64(out, (uint64_t)status);
     wp_buf_append_char(out, ' ');

@@ -68,9 +68,9 @@ const struct wp_json_val *wp_json_parse(struct wp_arena *arena, wp_view text)
     return root;
 }
 
-const struct wp_json_val *wp_json_get(const struct wp_json_val *object, const char *key)
+const struct wp_json_val *wp_json_member(const struct wp_json_val *object, wp_view key)
 {
-    return wrap(yyjson_obj_get(raw(object), key));
+    return wrap(yyjson_obj_getn(raw(object), key.ptr, key.len));
 }
 
 const struct wp_json_val *wp_json_path(const struct wp_json_val *object, const char *path)

@@ -18,7 +18,12 @@ const struct wp_json_val *wp_json_parse(struct wp_arena *arena, wp_view text);
 // The same where the difference matters: WP_ERR_INVALID_JSON or WP_ERR_NO_MEMORY, *out NULL then.
 enum wp_err wp_json_read(struct wp_arena *arena, wp_view text, const struct wp_json_val **out);
 
-const struct wp_json_val *wp_json_get(const struct wp_json_val *object, const char *key);
+const struct wp_json_val *wp_json_member(const struct wp_json_val *object, wp_view key);
+static inline const struct wp_json_val *wp_json_get(const struct wp_json_val *object,
+                                                    const char *key)
+{
+    return wp_json_member(object, wp_view_of(key)); // a literal's length is known here
+}
 // Dotted path of object keys: "usage.cache_creation.ephemeral_1h_input_tokens".
 const struct wp_json_val *wp_json_path(const struct wp_json_val *object, const char *path);
 const struct wp_json_val *wp_json_at(const struct wp_json_val *array, size_t index);

@@ -78,25 +78,40 @@ static size_t plain_end(wp_view value, size_t at)
     return at;
 }
 
-void wp_json_append_string(struct wp_buf *buf, wp_view value)
+static void append_careful(struct wp_buf *buf, wp_view value, size_t at)
 {
-    wp_buf_append_char(buf, '"');
-    for (size_t at = 0; at < value.len;) {
-        size_t plain = plain_end(value, at);
-        wp_buf_append(buf, wp_view_sub(value, at, plain));
-        at = plain;
-        if (at == value.len)
-            break;
+    while (at < value.len) {
         unsigned char c = (unsigned char)value.ptr[at];
         if (c < 0x80) {
             append_escaped(buf, c);
             at++;
-            continue;
+        } else {
+            size_t len = valid_sequence(wp_view_skip(value, at));
+            wp_buf_append(buf,
+                          len == 0 ? WP_VIEW("\xEF\xBF\xBD") : wp_view_sub(value, at, at + len));
+            at += len == 0 ? 1 : len;
         }
-        size_t len = valid_sequence(wp_view_skip(value, at));
-        wp_buf_append(buf, len == 0 ? WP_VIEW("\xEF\xBF\xBD") : wp_view_sub(value, at, at + len));
-        at += len == 0 ? 1 : len;
+        size_t plain = plain_end(value, at);
+        wp_buf_append(buf, wp_view_sub(value, at, plain));
+        at = plain;
     }
+}
+
+void wp_json_append_string(struct wp_buf *buf, wp_view value)
+{
+    size_t plain = plain_end(value, 0);
+    if (!wp_buf_room(buf, plain + 2))
+        return;
+    char *at = buf->ptr + buf->len;
+    *at = '"';
+    if (plain > 0)
+        memcpy(at + 1, value.ptr, plain);
+    at[1 + plain] = '"'; // unless more follows
+    buf->len += plain + 2;
+    if (plain == value.len)
+        return;
+    buf->len--;
+    append_careful(buf, value, plain);
     wp_buf_append_char(buf, '"');
 }
 
@@ -105,52 +120,46 @@ static uint64_t bit(const struct wp_json_writer *w)
     return (uint64_t)1 << w->depth;
 }
 
-// Comma and key before an item.
-static void begin_item(struct wp_json_writer *w, const char *key)
+static bool begin_item(struct wp_json_writer *w)
 {
-    wp_view name = wp_view_of(key);
     bool comma = (w->filled & bit(w)) != 0;
     w->filled |= bit(w);
-    if (key == NULL || plain_end(name, 0) < name.len) {
-        if (comma)
-            wp_buf_append_char(w->buf, ',');
-        if (key == NULL)
-            return;
-        wp_json_append_string(w->buf, name);
-        wp_buf_append_char(w->buf, ':');
-        return;
-    }
-    if (!wp_buf_reserve(w->buf, name.len + 4))
+    return comma;
+}
+
+void wp_json_key(struct wp_json_writer *w, wp_view key)
+{
+    bool comma = begin_item(w);
+    if (!wp_buf_room(w->buf, key.len + 4))
         return;
     char *at = w->buf->ptr + w->buf->len;
     if (comma)
         *at++ = ',';
-    *at++ = '"';
-    memcpy(at, name.ptr, name.len);
-    at += name.len;
-    *at++ = '"';
-    *at++ = ':';
+    if (key.ptr != NULL) {
+        *at++ = '"';
+        memcpy(at, key.ptr, key.len);
+        at += key.len;
+        *at++ = '"';
+        *at++ = ':';
+    }
     w->buf->len = (size_t)(at - w->buf->ptr);
 }
 
-static void open(struct wp_json_writer *w, const char *key, bool object)
+void wp_json_key_escaped(struct wp_json_writer *w, wp_view key)
 {
-    begin_item(w, key);
+    if (begin_item(w))
+        wp_buf_append_char(w->buf, ',');
+    wp_json_append_string(w->buf, key);
+    wp_buf_append_char(w->buf, ':');
+}
+
+void wp_json_open(struct wp_json_writer *w, bool object)
+{
     WP_CHECK(w->depth < DEPTH_MAX);
     w->depth++;
     w->filled &= ~bit(w);
     w->objects = object ? w->objects | bit(w) : w->objects & ~bit(w);
     wp_buf_append_char(w->buf, object ? '{' : '[');
-}
-
-void wp_json_open_object(struct wp_json_writer *w, const char *key)
-{
-    open(w, key, true);
-}
-
-void wp_json_open_array(struct wp_json_writer *w, const char *key)
-{
-    open(w, key, false);
 }
 
 void wp_json_close(struct wp_json_writer *w)
@@ -160,40 +169,18 @@ void wp_json_close(struct wp_json_writer *w)
     w->depth--;
 }
 
-void wp_json_put_str(struct wp_json_writer *w, const char *key, wp_view value)
+void wp_json_append_i64(struct wp_buf *buf, int64_t value)
 {
-    begin_item(w, key);
-    wp_json_append_string(w->buf, value);
-}
-
-void wp_json_put_cstr(struct wp_json_writer *w, const char *key, const char *value)
-{
-    if (value == NULL)
-        wp_json_put_null(w, key);
-    else
-        wp_json_put_str(w, key, wp_view_of(value));
-}
-
-void wp_json_put_u64(struct wp_json_writer *w, const char *key, uint64_t value)
-{
-    begin_item(w, key);
-    wp_buf_append_u64(w->buf, value);
-}
-
-void wp_json_put_i64(struct wp_json_writer *w, const char *key, int64_t value)
-{
-    begin_item(w, key);
     if (value < 0)
-        wp_buf_append_char(w->buf, '-');
-    wp_buf_append_u64(w->buf, value < 0 ? (uint64_t)0 - (uint64_t)value : (uint64_t)value);
+        wp_buf_append_char(buf, '-');
+    wp_buf_append_u64(buf, value < 0 ? (uint64_t)0 - (uint64_t)value : (uint64_t)value);
 }
 
-void wp_json_put_double(struct wp_json_writer *w, const char *key, double value)
+void wp_json_append_double(struct wp_buf *buf, double value)
 {
     char text[40];
-    begin_item(w, key);
     if (!isfinite(value)) {
-        wp_buf_append_cstring(w->buf, "null");
+        wp_buf_append_cstring(buf, "null");
         return;
     }
     for (int digits = 6; digits <= 17; digits++) {
@@ -201,10 +188,10 @@ void wp_json_put_double(struct wp_json_writer *w, const char *key, double value)
         if (strtod(text, NULL) == value)
             break;
     }
-    wp_buf_append_cstring(w->buf, text);
+    wp_buf_append_cstring(buf, text);
 }
 
-void wp_json_put_decimal(struct wp_json_writer *w, const char *key, double value, uint32_t places)
+void wp_json_append_decimal(struct wp_buf *buf, double value, uint32_t places)
 {
     static const double powers[] = {1,   1e1, 1e2, 1e3,  1e4,  1e5, 1e6,
                                     1e7, 1e8, 1e9, 1e10, 1e11, 1e12};
@@ -212,7 +199,11 @@ void wp_json_put_decimal(struct wp_json_writer *w, const char *key, double value
     size_t at = sizeof(text);
     double scaled = places < WP_COUNT_OF(powers) ? fabs(value) * powers[places] + 0.5 : INFINITY;
     if (!(scaled < 1e15)) {
-        wp_json_put_double(w, key, value);
+        wp_json_append_double(buf, value);
+        return;
+    }
+    if (value >= 0 && value == (double)(uint64_t)value) { // most are 0 or 1
+        wp_buf_append_u64(buf, (uint64_t)value);
         return;
     }
     uint64_t rest = (uint64_t)scaled;
@@ -228,24 +219,5 @@ void wp_json_put_decimal(struct wp_json_writer *w, const char *key, double value
     }
     if (negative)
         text[--at] = '-';
-    begin_item(w, key);
-    wp_buf_append(w->buf, wp_view_make(text + at, sizeof(text) - at));
-}
-
-void wp_json_put_bool(struct wp_json_writer *w, const char *key, bool value)
-{
-    begin_item(w, key);
-    wp_buf_append_cstring(w->buf, value ? "true" : "false");
-}
-
-void wp_json_put_null(struct wp_json_writer *w, const char *key)
-{
-    begin_item(w, key);
-    wp_buf_append_cstring(w->buf, "null");
-}
-
-void wp_json_put_raw(struct wp_json_writer *w, const char *key, wp_view json)
-{
-    begin_item(w, key);
-    wp_buf_append(w->buf, json);
+    wp_buf_append(buf, wp_view_make(text + at, sizeof(text) - at));
 }

@@ -23,6 +23,7 @@ struct wp_loop {
     pthread_mutex_t lock; // guards posts, stopping, closed
     struct wp_post *posts, *posts_tail;
     bool stopping, closed;
+    bool running; // the loop's time is that of a turn
     uint64_t now_ns;
     char *read_buffer; // WP_READ_BUFFER bytes, shared by all connections of the loop
 };

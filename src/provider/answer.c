@@ -72,9 +72,10 @@ static void release(void *arg)
 
 static bool quote_model(struct wp_answer_core *core, wp_view model)
 {
+    char room[256];
     if (model.len == 0)
         return true;
-    struct wp_buf buf = wp_buf_make(6 * model.len + 2);
+    struct wp_buf buf = wp_buf_make_in(room, sizeof(room), sizeof(room) + 6 * model.len);
     wp_json_append_string(&buf, model);
     if (wp_buf_ok(&buf))
         core->model = wp_arena_copy(core->source.arena, wp_buf_view(&buf));

@@ -28,16 +28,16 @@ static bool read_members(wp_view json, struct members *out)
 {
     struct wp_json_scan scan;
     const struct {
-        const char *name;
+        wp_view name;
         wp_view *value;
     } wanted[] = {
-        {"type", &out->type},
-        {"id", &out->id},
-        {"model", &out->model},
-        {"usage", &out->usage},
-        {"content", &out->content},
-        {"stop_reason", &out->stop_reason},
-        {"inputTokens", &out->input_tokens},
+        {WP_VIEW("type"), &out->type},
+        {WP_VIEW("id"), &out->id},
+        {WP_VIEW("model"), &out->model},
+        {WP_VIEW("usage"), &out->usage},
+        {WP_VIEW("content"), &out->content},
+        {WP_VIEW("stop_reason"), &out->stop_reason},
+        {WP_VIEW("inputTokens"), &out->input_tokens},
     };
     wp_view key;
     wp_json_scan_init(&scan, json);
@@ -47,7 +47,7 @@ static bool read_members(wp_view json, struct members *out)
     while (wp_json_next_key(&scan, &key)) {
         wp_view value = wp_json_value(&scan);
         for (size_t i = 0; i < WP_COUNT_OF(wanted); i++) {
-            if (wp_view_is(key, wanted[i].name))
+            if (wp_view_eq(key, wanted[i].name))
                 *wanted[i].value = value;
         }
     }
