@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "admin/private.h"
+#include "base/alloc.h"
 #include "base/clock.h"
 
 static void head(struct wp_buf *out, const char *name, const char *type, const char *help)
@@ -134,6 +135,20 @@ static void cache_metrics(struct wp_front *front, struct wp_buf *out)
            (double)kept.bytes);
 }
 
+static void memory_metrics(struct wp_buf *out)
+{
+    struct wp_arena_totals arenas;
+    struct wp_alloc_totals heap;
+    wp_arena_totals(&arenas);
+    wp_alloc_totals(&heap);
+    scalar(out, "warmpath_arena_bytes", "gauge", "Memory of arenas that live", (double)arenas.live);
+    scalar(out, "warmpath_arena_idle_bytes", "gauge", "Memory kept for arenas to come",
+           (double)arenas.idle);
+    scalar(out, "warmpath_heap_bytes", "gauge", "Memory of the heap in use", (double)heap.used);
+    scalar(out, "warmpath_heap_idle_bytes", "gauge", "Memory that the heap keeps free",
+           (double)heap.idle);
+}
+
 static void ledger_metrics(struct wp_front *front, struct wp_buf *out)
 {
     struct wp_ledger_stats stats = {0};
@@ -183,6 +198,7 @@ void wp_admin_metrics(struct wp_front *front)
     per_deployment(front, &out);
     cache_metrics(front, &out);
     ledger_metrics(front, &out);
+    memory_metrics(&out);
     if (wp_buf_ok(&out))
         wp_front_send(front, 200, WP_VIEW("text/plain; version=0.0.4; charset=utf-8"),
                       wp_buf_view(&out), &fresh, 1);

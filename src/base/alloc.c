@@ -73,6 +73,15 @@ void wp_alloc_trim(void)
     malloc_trim(0);
 }
 
+void wp_alloc_totals(struct wp_alloc_totals *out)
+{
+    *out = (struct wp_alloc_totals){0};
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+    struct mallinfo2 info = mallinfo2();
+    *out = (struct wp_alloc_totals){.used = info.uordblks + info.hblkhd, .idle = info.fordblks};
+#endif
+}
+
 void *wp_alloc_or_die(size_t size)
 {
     void *ptr = calloc(1, size == 0 ? 1 : size);

@@ -12,6 +12,12 @@ void *wp_realloc(void *ptr, size_t size);
 void wp_free(void *ptr);
 // Gives free pages of the heap back to the system; milliseconds, for quiet times. Any thread.
 void wp_alloc_trim(void);
+// Bytes of the heap that are in use, and that it keeps free; zeros where libc does not tell. Any
+// thread; some time, as it holds each of the heap's locks for a moment.
+struct wp_alloc_totals {
+    size_t used, idle;
+};
+void wp_alloc_totals(struct wp_alloc_totals *out);
 // For start-up only, where there is nothing to answer to: prints and aborts instead of NULL.
 void *wp_alloc_or_die(size_t size);
 char *wp_strdup_or_die(const char *text);

@@ -1,6 +1,7 @@
 #include "base/arena.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -46,16 +47,37 @@ struct spares {
     struct chunk *first[SIZES];
     uint32_t count[SIZES];
     uint32_t least[SIZES]; // fewest since the last trim: those were not needed
+    // Bytes; written by this thread alone. What another thread destroys makes its own negative: the
+    // sum is right.
+    _Atomic int64_t live, idle;
+    struct spares *next; // of another thread
 };
 
 static _Thread_local struct spares spares;
 static pthread_key_t thread_end;
 static pthread_once_t thread_end_once = PTHREAD_ONCE_INIT;
 static _Thread_local bool thread_known;
+static pthread_mutex_t threads_lock = PTHREAD_MUTEX_INITIALIZER; // guards what follows
+static struct spares *threads;
+static int64_t live_of_ended;
 
-static void free_spares(void *arg)
+// With one writer this needs no locked instruction.
+static void count(_Atomic int64_t *of, int64_t bytes)
 {
-    struct spares *of = arg;
+    int64_t now = atomic_load_explicit(of, memory_order_relaxed);
+    atomic_store_explicit(of, now + bytes, memory_order_relaxed);
+}
+
+static void leave(void *arg)
+{
+    struct spares *of = arg, **at = &threads;
+    pthread_mutex_lock(&threads_lock);
+    while (*at != of)
+        at = &(*at)->next;
+    *at = of->next;
+    live_of_ended += atomic_load(&of->live);
+    pthread_mutex_unlock(&threads_lock);
+    thread_known = false;
     for (size_t i = 0; i < SIZES; i++) {
         while (of->first[i] != NULL) {
             struct chunk *chunk = of->first[i];
@@ -64,11 +86,24 @@ static void free_spares(void *arg)
         }
         of->count[i] = 0;
     }
+    atomic_store(&of->live, 0);
+    atomic_store(&of->idle, 0);
 }
 
 static void make_key(void)
 {
-    WP_CHECK(pthread_key_create(&thread_end, free_spares) == 0);
+    WP_CHECK(pthread_key_create(&thread_end, leave) == 0);
+}
+
+static void join_threads(void)
+{
+    pthread_once(&thread_end_once, make_key);
+    pthread_setspecific(thread_end, &spares);
+    thread_known = true;
+    pthread_mutex_lock(&threads_lock);
+    spares.next = threads;
+    threads = &spares;
+    pthread_mutex_unlock(&threads_lock);
 }
 
 static size_t size_index(size_t size)
@@ -83,30 +118,34 @@ static struct chunk *take_chunk(size_t size)
 {
     size_t index = size_index(size);
     struct chunk *chunk = index < SIZES ? spares.first[index] : NULL;
+    if (!thread_known)
+        join_threads();
     if (chunk == NULL) {
         chunk = wp_realloc(NULL, sizeof(*chunk) + size); // not zeroed: alloc does that
     } else {
+        count(&spares.idle, -(int64_t)size);
         spares.first[index] = chunk->next;
         if (--spares.count[index] < spares.least[index])
             spares.least[index] = spares.count[index];
     }
-    if (chunk != NULL)
-        *chunk = (struct chunk){.size = size};
+    if (chunk == NULL)
+        return NULL;
+    count(&spares.live, (int64_t)size);
+    *chunk = (struct chunk){.size = size};
     return chunk;
 }
 
 static void give_chunk(struct chunk *chunk)
 {
     size_t index = size_index(chunk->size);
+    if (!thread_known)
+        join_threads();
+    count(&spares.live, -(int64_t)chunk->size);
     if (index == SIZES || spares.count[index] >= spare_max) {
         wp_free(chunk);
         return;
     }
-    if (!thread_known) {
-        pthread_once(&thread_end_once, make_key);
-        pthread_setspecific(thread_end, &spares);
-        thread_known = true;
-    }
+    count(&spares.idle, (int64_t)chunk->size);
     chunk->next = spares.first[index];
     spares.first[index] = chunk;
     spares.count[index]++;
@@ -124,7 +163,20 @@ size_t wp_arena_trim(void)
         }
         spares.least[i] = spares.count[i];
     }
+    count(&spares.idle, -(int64_t)freed);
     return freed;
+}
+
+void wp_arena_totals(struct wp_arena_totals *out)
+{
+    *out = (struct wp_arena_totals){0};
+    pthread_mutex_lock(&threads_lock);
+    out->live = live_of_ended;
+    for (const struct spares *of = threads; of != NULL; of = of->next) {
+        out->live += atomic_load_explicit(&of->live, memory_order_relaxed);
+        out->idle += atomic_load_explicit(&of->idle, memory_order_relaxed);
+    }
+    pthread_mutex_unlock(&threads_lock);
 }
 
 // Arenas --------------------------------------------------------------------------------------

@@ -40,6 +40,12 @@ size_t wp_arena_used(const struct wp_arena *arena);
 // Gives the calling thread's spare chunks back that were not needed since the last call; bytes.
 size_t wp_arena_trim(void);
 
+// Bytes of all threads' chunks: in arenas, and kept for arenas to come. Any thread.
+struct wp_arena_totals {
+    int64_t live, idle;
+};
+void wp_arena_totals(struct wp_arena_totals *out);
+
 #define WP_ARENA_NEW(arena, type) ((type *)wp_arena_alloc((arena), sizeof(type)))
 
 #endif

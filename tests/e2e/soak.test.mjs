@@ -73,7 +73,11 @@ async function sample(gateway) {
   const descriptors = readdirSync(`/proc/${pid}/fd`).length;
   const metrics = await (await fetch(`${gateway.url}/metrics`, { headers: gateway.headers })).text();
   const metric = (name) => Number(new RegExp(`^${name} (\\S+)`, "m").exec(metrics)[1]);
-  return { rss, descriptors, inFlight: metric("litellm_in_flight_requests"), queue: metric("warmpath_ledger_queue"), dropped: metric("warmpath_ledger_rows_dropped_total") };
+  const mib = (name) => metric(name) / 1024 / 1024;
+  return {
+    rss, descriptors, inFlight: metric("litellm_in_flight_requests"), queue: metric("warmpath_ledger_queue"), dropped: metric("warmpath_ledger_rows_dropped_total"),
+    arenas: mib("warmpath_arena_bytes"), spare: mib("warmpath_arena_idle_bytes"), heap: mib("warmpath_heap_bytes"), idle: mib("warmpath_heap_idle_bytes"), model: mib("warmpath_cache_model_bytes"),
+  };
 }
 
 test(`soak: ${seconds} s of mixed load with faults`, { timeout: (seconds + 120) * 1000 }, async (t) => {
@@ -124,13 +128,16 @@ test(`soak: ${seconds} s of mixed load with faults`, { timeout: (seconds + 120) 
   const [output, whole] = [row("SELECT sum(output_tokens) FROM request")[0], sum("output_tokens")];
   console.log(`measured: soak of ${seconds} s: ${owed} requests (${(owed / seconds).toFixed(0)}/s), ${JSON.stringify(tally.statuses)}, ${tally.left ?? 0} clients left`);
   for (const s of [...samples.filter((_, i) => i % Math.ceil(samples.length / 8) === 0), { at: seconds, ...last }])
-    console.log(`measured: soak at ${s.at} s: RSS ${s.rss.toFixed(1)} MiB, ${s.descriptors} descriptors, ${s.inFlight} in flight, ${s.queue} rows waiting`);
+    console.log(`measured: soak at ${s.at} s: RSS ${s.rss.toFixed(1)} MiB (heap ${s.heap.toFixed(1)} used, ${s.idle.toFixed(1)} free; arenas ${s.arenas.toFixed(2)}, spare ${s.spare.toFixed(2)}; cache model ${s.model.toFixed(2)}), ${s.descriptors} descriptors, ${s.inFlight} in flight, ${s.queue} rows waiting`);
   console.log(`measured: soak sums: ledger ${ledger.join("/")}, provider ${provider.join("/")} (input/read/write 5 m/write 1 h); output ${output} of ${whole}`);
   assert.equal(rows, owed, "one row per request");
   assert.equal(distinct, rows);
   assert.equal(last.dropped, 0);
   assert.deepEqual(ledger, provider, "the provider counts the same tokens");
   assert.ok(output <= whole && output > whole / 3);
-  assert.ok(last.rss < warm.rss * 1.25 + 16, `RSS from ${warm.rss} to ${last.rss} MiB`);
+  assert.ok(last.rss < warm.rss * 1.2 + 12, `RSS from ${warm.rss} to ${last.rss} MiB`);
+  assert.ok(last.arenas < 2, `nothing is in flight, and arenas hold ${last.arenas} MiB`);
+  const queues = samples.map((s) => s.queue);
+  assert.ok(Math.max(...queues) < 2000, `rows waited: ${queues}`);
   assert.ok(last.descriptors <= warm.descriptors + 8, `descriptors from ${warm.descriptors} to ${last.descriptors}`);
 });

@@ -1,6 +1,7 @@
 #include "tests/support/test.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -34,6 +35,36 @@ static void arena_limits_and_hooks(void **state)
     wp_arena_destroy(arena);
     assert_string_equal(notes, "21");
     wp_arena_destroy(NULL);
+}
+
+static void *make_arena(void *arg)
+{
+    struct wp_arena *arena = wp_arena_create(0);
+    (void)arg;
+    assert_non_null(wp_arena_alloc(arena, 1000000));
+    return arena;
+}
+
+// Arenas may end on another thread than they began on, and after that thread.
+static void arena_totals_add_up_over_threads(void **state)
+{
+    (void)state;
+    struct wp_arena_totals before, now;
+    pthread_t thread;
+    void *arena;
+    wp_arena_totals(&before);
+    assert_int_equal(pthread_create(&thread, NULL, make_arena, NULL), 0);
+    assert_int_equal(pthread_join(thread, &arena), 0);
+    wp_arena_totals(&now);
+    assert_true(now.live >= before.live + 1000000 && now.live < before.live + 1100000);
+    wp_arena_destroy(arena);
+    wp_arena_totals(&now);
+    assert_int_equal(now.live, before.live);
+    assert_true(now.idle >= before.idle);
+    wp_arena_trim(); // what was not needed since the last time
+    wp_arena_trim();
+    wp_arena_totals(&now);
+    assert_int_equal(now.idle, 0);
 }
 
 static void buf_stops_at_its_maximum(void **state)
@@ -149,6 +180,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arena_limits_and_hooks),
+        cmocka_unit_test(arena_totals_add_up_over_threads),
         cmocka_unit_test(buf_stops_at_its_maximum),
         cmocka_unit_test(pool_trim_follows_use),
         cmocka_unit_test(files_are_read_whole_or_not_at_all),
