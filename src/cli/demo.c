@@ -51,6 +51,8 @@ static void write_config(struct wp_buf *out, const struct wp_sim_account_config 
                                "  optional_pre_call_checks: [\"prompt_caching\"]\n"
                                "general_settings:\n"
                                "  master_key: " DEMO_KEY "\n"
+                               // the simulated accounts' caches end with this process
+                               "  store_cache_state: false\n"
                                "model_list:\n");
     for (size_t i = 0; i < DEMO_ACCOUNTS; i++)
         append_deployment(out, "us.anthropic.claude-sonnet-4-5-20250929-v1:0",

@@ -15,7 +15,11 @@
 #include "base/log.h"
 #include "base/pages.h"
 #include "cli/embedded.h"
+#include "gateway/saved.h"
 #include "gateway/worker.h"
+#include "store/saved.h"
+
+enum { SAVE_EVERY_S = 60 };
 
 struct process {
     const struct wp_process_options *options;
@@ -25,6 +29,8 @@ struct process {
     struct wp_crew *crew;
     struct wp_route_table routes;
     char *models_override, *betas_override;
+    char saved_path[1100]; // of what outlives a restart; empty without a state directory
+    uint64_t saved_plans;  // as many had been made when it was last written
 };
 
 void wp_process_print(const struct wp_diagnostics *diagnostics)
@@ -193,6 +199,7 @@ static bool open_ledger(struct process *p, const struct wp_snapshot *snapshot)
                               sizeof(directory)))
         return false;
     snprintf(path, sizeof(path), "%s/ledger.sqlite3", directory);
+    snprintf(p->saved_path, sizeof(p->saved_path), "%s/cache-state", directory);
     const struct wp_ledger_config config = {
         .path = wp_view_of(path),
         .retention_days = snapshot->general.retention_days,
@@ -201,6 +208,54 @@ static bool open_ledger(struct process *p, const struct wp_snapshot *snapshot)
         return true;
     fprintf(stderr, "warmpath: the ledger could not be opened: %s\n", error);
     return false;
+}
+
+// What an earlier process knew of the caches. Without it everything is learnt anew, so that nothing
+// here is an error.
+static void restore_state(struct process *p, const struct wp_snapshot *snapshot)
+{
+    if (p->saved_path[0] == '\0' || !snapshot->general.store_cache_state)
+        return;
+    struct wp_buf saved = wp_buf_make(WP_SAVED_MAX);
+    if (!wp_saved_read(p->saved_path, &saved)) {
+        if (errno != ENOENT)
+            wp_log(WP_LOG_WARN, "cache",
+                   "%s cannot be read (%s): where prompts are cached is "
+                   "learnt anew",
+                   p->saved_path, strerror(errno));
+    } else if (wp_gateway_restore(p->gateway, wp_buf_view(&saved)) != WP_OK) {
+        wp_log(WP_LOG_WARN, "cache",
+               "%s is damaged or of another version: where prompts are "
+               "cached is learnt anew",
+               p->saved_path);
+    }
+    wp_buf_free(&saved);
+}
+
+static bool keeps_state(const struct process *p)
+{
+    struct wp_runtime *runtime = wp_gateway_runtime(p->gateway);
+    bool keeps =
+        p->saved_path[0] != '\0' && runtime != NULL && runtime->snapshot->general.store_cache_state;
+    wp_runtime_unref(runtime);
+    return keeps;
+}
+
+// Nothing new, nothing to write.
+static void save_state(struct process *p)
+{
+    struct wp_router_totals totals;
+    wp_router_totals(p->gateway->router, &totals);
+    if (!keeps_state(p) || totals.plans == p->saved_plans)
+        return;
+    struct wp_buf saved = wp_buf_make(WP_SAVED_MAX);
+    if (!wp_gateway_save(p->gateway, &saved))
+        wp_log(WP_LOG_WARN, "cache", "no memory to write down what is cached where");
+    else if (!wp_saved_write(p->saved_path, wp_buf_view(&saved)))
+        wp_log(WP_LOG_WARN, "cache", "%s cannot be written: %s", p->saved_path, strerror(errno));
+    else
+        p->saved_plans = totals.plans;
+    wp_buf_free(&saved);
 }
 
 static bool create_gateway(struct process *p, struct wp_snapshot *snapshot)
@@ -219,8 +274,10 @@ static bool create_gateway(struct process *p, struct wp_snapshot *snapshot)
         .ledger = p->ledger,
         .version = WP_VERSION,
     };
-    if (wp_gateway_create(&options, &p->gateway, error, sizeof(error)) != WP_OK ||
-        wp_gateway_configure(p->gateway, snapshot, error, sizeof(error)) != WP_OK) {
+    bool made = wp_gateway_create(&options, &p->gateway, error, sizeof(error)) == WP_OK;
+    if (made)
+        restore_state(p, snapshot);
+    if (!made || wp_gateway_configure(p->gateway, snapshot, error, sizeof(error)) != WP_OK) {
         fprintf(stderr, "warmpath: %s\n", error);
         return false;
     }
@@ -321,13 +378,17 @@ static void supervise(struct process *p)
     sigaddset(&set, SIGHUP);
     bool draining = false;
     while (!wp_crew_finished(p->crew)) {
-        const struct timespec step = {draining ? 0 : 3600, draining ? 20000000 : 0};
+        const struct timespec step = {draining ? 0 : SAVE_EVERY_S, draining ? 20000000 : 0};
         int signum = sigtimedwait(&set, NULL, &step);
-        if (signum == SIGHUP) {
+        if (signum < 0 && !draining) {
+            save_state(p);
+        } else if (signum == SIGHUP) {
             reload(p);
         } else if (signum == SIGTERM || signum == SIGINT) {
             wp_log(WP_LOG_INFO, "serve", "%s: %s", signum == SIGTERM ? "SIGTERM" : "SIGINT",
                    draining ? "stopping at once" : "finishing what runs, then stopping");
+            if (!draining)
+                save_state(p); // who takes over may start before the last stream has ended
             draining = true;
             wp_crew_drain(p->crew);
         }
@@ -336,8 +397,10 @@ static void supervise(struct process *p)
 
 static void cleanup(struct process *p)
 {
-    if (p->crew != NULL)
+    if (p->crew != NULL) {
         wp_crew_join(p->crew);
+        save_state(p);
+    }
     wp_admin_destroy(p->admin);
     wp_gateway_destroy(p->gateway);
     if (p->ledger != NULL)

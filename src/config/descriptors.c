@@ -363,6 +363,8 @@ const struct wp_descriptor wp_descriptors[] = {
         "keep prompts and answers in the ledger"),
     OWN(GENERAL, "store_prompt_hashes", BOOL, G(store_prompt_hashes), "false",
         "keep hashes and sizes of prompts' blocks in the ledger, for warmpath export"),
+    OWN(GENERAL, "store_cache_state", BOOL, G(store_cache_state), "true",
+        "keep what is believed of the caches over a restart: keyed hashes and their key, no text"),
     ROW(GENERAL, "disable_spend_logs", BOOL, G(disable_spend_logs), "false", "no ledger"),
     ROW(GENERAL, "max_request_size_mb", MEGABYTES, G(max_request_bytes), "32", "body limit"),
     ROW(GENERAL, "maximum_spend_logs_retention_period", DAYS, G(retention_days), "forever",

@@ -441,6 +441,7 @@ static void load_settings(struct loader *l)
                                           .keep_warm_bytes = 64 << 20,
                                           .keep_warm_guard_ms = 20000};
     l->snapshot->general.failed_keys_per_minute = 30;
+    l->snapshot->general.store_cache_state = true;
     for (size_t i = 0; i < WP_KIND_COUNT; i++)
         router->retry_policy[i] = router->allowed_fails_policy[i] = -1;
     const struct wp_path litellm = {.key = WP_VIEW("litellm_settings")};

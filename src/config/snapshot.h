@@ -148,6 +148,7 @@ struct wp_general_settings {
     wp_view master_key; // empty: loopback only, no identity
     bool store_prompts;
     bool store_prompt_hashes; // of each prompt's new blocks, in the ledger
+    bool store_cache_state;   // over restarts; default true
     bool disable_spend_logs;
     bool hide_addresses;             // callers' addresses are not recorded
     uint64_t max_request_bytes;      // 0: default

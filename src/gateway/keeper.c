@@ -450,3 +450,81 @@ void wp_keeper_stats(struct wp_keeper *keeper, struct wp_keeper_stats *out)
     *out = keeper->stats;
     pthread_mutex_unlock(&keeper->lock);
 }
+
+// Saving.
+
+enum { ODDS = sizeof(struct wp_keep_odds) / sizeof(float), KEY_HASH_MAX = 128 };
+_Static_assert(ODDS ==
+                   2 * WP_KEEP_BINS * (1 + WP_KEEP_STOP_COUNT * WP_KEEP_HABITS) + 2 * WP_KEEP_HOURS,
+               "the odds are nothing but floats");
+
+static void save_purses(const struct wp_keeper *keeper, struct wp_buf *out)
+{
+    size_t cursor = 0;
+    wp_view key;
+    void *value;
+    wp_pack_u64(out, (uint64_t)keeper->purse_day);
+    wp_pack_u32(out, (uint32_t)keeper->purses.count);
+    while (wp_map_next(&keeper->purses, &cursor, &key, &value)) {
+        const struct wp_keep_purse *purse = value;
+        wp_pack_u32(out, (uint32_t)key.len);
+        wp_buf_append(out, key);
+        wp_pack_u64(out, (uint64_t)purse->day);
+        wp_pack_f64(out, purse->spent);
+    }
+}
+
+void wp_keeper_save(struct wp_keeper *keeper, struct wp_buf *out)
+{
+    float numbers[ODDS];
+    pthread_mutex_lock(&keeper->lock);
+    memcpy(numbers, &keeper->odds, sizeof(numbers));
+    wp_pack_u32(out, ODDS);
+    for (uint32_t i = 0; i < ODDS; i++)
+        wp_pack_f32(out, numbers[i]);
+    save_purses(keeper, out);
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+static void restore_odds(struct wp_keeper *keeper, struct wp_unpack *in)
+{
+    float numbers[ODDS];
+    uint32_t count = wp_unpack_u32(in);
+    if (count != ODDS) { // of another version: what it counted is not known here
+        (void)wp_unpack_bytes(in, count * sizeof(float));
+        return;
+    }
+    for (uint32_t i = 0; i < ODDS; i++) {
+        numbers[i] = wp_unpack_f32(in);
+        in->failed = in->failed || numbers[i] < 0;
+    }
+    if (!in->failed)
+        memcpy(&keeper->odds, numbers, sizeof(numbers));
+}
+
+static void restore_purse(struct wp_keeper *keeper, struct wp_unpack *in)
+{
+    uint32_t len = wp_unpack_u32(in);
+    wp_view key = wp_unpack_bytes(in, len < KEY_HASH_MAX ? len : SIZE_MAX);
+    int64_t day = (int64_t)wp_unpack_u64(in);
+    double spent = wp_unpack_f64(in);
+    if (in->failed || spent < 0) {
+        in->failed = true;
+        return;
+    }
+    struct wp_keep_purse *purse = purse_of(keeper, key, keeper->purse_day);
+    if (purse != NULL)
+        *purse = (struct wp_keep_purse){day, spent};
+}
+
+bool wp_keeper_restore(struct wp_keeper *keeper, struct wp_unpack *in)
+{
+    pthread_mutex_lock(&keeper->lock);
+    restore_odds(keeper, in);
+    keeper->purse_day = (int64_t)wp_unpack_u64(in);
+    uint32_t purses = wp_unpack_u32(in);
+    for (uint32_t i = 0; i < purses && i < PURSES && !in->failed; i++)
+        restore_purse(keeper, in);
+    pthread_mutex_unlock(&keeper->lock);
+    return !in->failed;
+}

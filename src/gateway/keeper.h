@@ -8,6 +8,7 @@
 #define WP_GATEWAY_KEEPER_H
 
 #include "base/err.h"
+#include "base/pack.h"
 #include "crypto/digest.h"
 #include "route/keep.h"
 
@@ -81,6 +82,12 @@ enum wp_kept_outcome {
 // The end of a renewal that wp_keeper_due gave out; begun_ns: when it was sent. `spent` in USD.
 void wp_keeper_renewed(struct wp_keeper *keeper, const struct wp_kept_due *due,
                        enum wp_kept_outcome outcome, double spent, uint64_t begun_ns, int64_t day);
+
+// What has been learnt and what has been spent today, written down for the next start; no requests.
+void wp_keeper_save(struct wp_keeper *keeper, struct wp_buf *out);
+// Into a fresh keeper. False: not a keeper's, and nothing is taken of the odds; written by one that
+// counted otherwise, it is left out.
+bool wp_keeper_restore(struct wp_keeper *keeper, struct wp_unpack *in) WP_WARN_UNUSED;
 
 struct wp_keeper_stats {
     uint32_t conversations; // followed

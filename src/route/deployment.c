@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "route/strategy.h"
 
+enum { SCOPES_MAX = 4096 }; // remembered from before the start
 static const uint64_t MINUTE_NS = 60000000000u, LOAD_SPAN_NS = 720000000000u,
                       CARRIED_SPAN_NS = 43200000000000u;
 
@@ -120,7 +121,7 @@ static void collect_rates(struct wp_registry *registry)
 
 void wp_registry_init(struct wp_registry *registry)
 {
-    *registry = (struct wp_registry){wp_map_make(0), wp_map_make(0)};
+    *registry = (struct wp_registry){wp_map_make(0), wp_map_make(0), wp_map_make(SCOPES_MAX)};
 }
 
 static void free_state(struct wp_deployment_state *state)
@@ -140,8 +141,38 @@ void wp_registry_free(struct wp_registry *registry)
     cursor = 0;
     while (wp_map_next(&registry->rates, &cursor, &key, &value))
         wp_free(value);
+    cursor = 0;
+    while (wp_map_next(&registry->scopes, &cursor, &key, &value))
+        wp_free(value);
     wp_map_free(&registry->states);
     wp_map_free(&registry->rates);
+    wp_map_free(&registry->scopes);
+}
+
+bool wp_registry_remember_scope(struct wp_registry *registry, struct wp_hash128 configured,
+                                struct wp_hash128 learnt)
+{
+    struct wp_hash128 *known = wp_map_get(&registry->scopes, key_view(&configured));
+    if (known == NULL) {
+        known = wp_alloc(sizeof(*known));
+        if (known == NULL || !wp_map_set(&registry->scopes, key_view(&configured), known)) {
+            wp_free(known);
+            return false;
+        }
+    }
+    *known = learnt;
+    return true;
+}
+
+// The scope that was learnt for the same credential still holds.
+static struct wp_hash128 known_identity(const struct wp_registry *registry,
+                                        const struct wp_deployment_state *state,
+                                        struct wp_hash128 configured)
+{
+    if (state != NULL && wp_hash128_eq(state->configured_identity, configured))
+        return state->identity;
+    const struct wp_hash128 *before = wp_map_get(&registry->scopes, key_view(&configured));
+    return before == NULL ? configured : *before;
 }
 
 struct wp_deployment_state *wp_registry_find(const struct wp_registry *registry, wp_view id)
@@ -198,10 +229,8 @@ static bool acquire_links(struct wp_registry *registry, struct wp_model *model,
                           const struct wp_deployment_config *deployment, struct links *links)
 {
     links->state = ensure_state(registry, deployment->id);
-    links->configured_identity = links->identity = wp_identity(hash_key, deployment);
-    // A scope learnt for the same credential still holds.
-    if (links->state != NULL && wp_hash128_eq(links->state->configured_identity, links->identity))
-        links->identity = links->state->identity;
+    links->configured_identity = wp_identity(hash_key, deployment);
+    links->identity = known_identity(registry, links->state, links->configured_identity);
     links->rate =
         acquire_rate(registry, rate_key(hash_key, deployment), deployment->rate_domain.len > 0);
     if (!deployment->wildcard)

@@ -66,6 +66,7 @@ struct wp_deployment_state {
 struct wp_registry {
     struct wp_map states; // by id
     struct wp_map rates;  // by key
+    struct wp_map scopes; // learnt identities by the configured ones, from before the start
 };
 
 void wp_registry_init(struct wp_registry *registry);
@@ -75,6 +76,10 @@ struct wp_deployment_state *wp_registry_find(const struct wp_registry *registry,
 enum wp_err wp_registry_configure(struct wp_registry *registry, struct wp_model *model,
                                   const struct wp_hash_key *hash_key,
                                   const struct wp_snapshot *snapshot) WP_WARN_UNUSED;
+// What an earlier process has learnt by wp_registry_learn_scope: holds for deployments that are
+// configured from now on. False without memory.
+bool wp_registry_remember_scope(struct wp_registry *registry, struct wp_hash128 configured,
+                                struct wp_hash128 learnt) WP_WARN_UNUSED;
 // Gives up a reference; collect frees what has none.
 void wp_registry_release_rate(struct wp_rate *rate);
 // Frees the states that no snapshot names and no attempt uses.

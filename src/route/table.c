@@ -288,9 +288,14 @@ void wp_table_remove(struct wp_table *table, uint32_t id)
     table->count--;
 }
 
+uint32_t wp_table_slots(const struct wp_table *table)
+{
+    return table->slab_count << SLAB_BITS;
+}
+
 void wp_table_sweep(struct wp_table *table, uint64_t now_ns, uint32_t slice)
 {
-    uint32_t slots = table->slab_count << SLAB_BITS;
+    uint32_t slots = wp_table_slots(table);
     for (uint32_t i = 0; i < slice && i < slots; i++) {
         table->hand = table->hand + 1 < slots ? table->hand + 1 : 0;
         const struct wp_entry *entry = wp_table_at(table, table->hand);

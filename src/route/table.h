@@ -68,6 +68,8 @@ void wp_table_prefetch(const struct wp_table *table, struct wp_hash128 prefix);
 // or nothing may be evicted.
 uint32_t wp_table_insert(struct wp_table *table, struct wp_hash128 prefix, uint32_t owner);
 void wp_table_remove(struct wp_table *table, uint32_t id);
+// Slots are numbered from 0; one whose owner is WP_ENTRY_NONE is free.
+uint32_t wp_table_slots(const struct wp_table *table);
 // Looks at the next `slice` entry slots and removes those that have expired (and have no writer).
 void wp_table_sweep(struct wp_table *table, uint64_t now_ns, uint32_t slice);
 // Bytes allocated.

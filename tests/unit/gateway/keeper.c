@@ -210,6 +210,59 @@ static void silence_teaches_and_old_slots_leave(void **state)
     wp_keeper_destroy(keeper);
 }
 
+// What conversations do, and what has been spent today, outlive a restart.
+static void odds_and_purses_outlive_a_restart(void **state)
+{
+    (void)state;
+    struct wp_keeper *keeper = new_keeper(1 << 20, 1000), *fresh = new_keeper(1 << 20, 0.02);
+    struct wp_kept_due due;
+    struct wp_buf saved = wp_buf_make(1 << 20);
+    for (uint64_t i = 1; i <= 200; i++) // none of these comes back
+        put(keeper, i, START);
+    for (uint64_t t = 281; t < 30000; t += 50)
+        while (wp_keeper_due(keeper, START + t * S, DAY, &due)) {
+            wp_keeper_renewed(keeper, &due, WP_KEPT_RENEWED, 0.0001, START + t * S, DAY);
+            wp_free(due.memory);
+        }
+    wp_keeper_save(keeper, &saved);
+    struct wp_unpack in = {.left = wp_buf_view(&saved)};
+    assert_true(wp_keeper_restore(fresh, &in));
+    assert_int_equal(in.left.len, 0);
+    put(fresh, 1, START);
+    assert_false(wp_keeper_due(fresh, START + 281 * S, DAY, &due)); // not worth it
+    for (size_t len = 0; len < saved.len; len++) {
+        struct wp_keeper *other = new_keeper(1 << 20, 5);
+        in = (struct wp_unpack){.left = wp_view_make(saved.ptr, len)};
+        assert_false(wp_keeper_restore(other, &in));
+        wp_keeper_destroy(other);
+    }
+    wp_keeper_destroy(keeper);
+    wp_keeper_destroy(fresh);
+
+    // Worth it, but the day's two cents have been spent before the restart.
+    wp_buf_clear(&saved);
+    keeper = new_keeper(1 << 20, 5);
+    put(keeper, 1, START);
+    assert_true(wp_keeper_due(keeper, START + 281 * S, DAY, &due));
+    wp_keeper_renewed(keeper, &due, WP_KEPT_LOST, 0.02, START + 281 * S, DAY);
+    wp_free(due.memory);
+    wp_keeper_save(keeper, &saved);
+    fresh = new_keeper(1 << 20, 0.03);
+    in = (struct wp_unpack){.left = wp_buf_view(&saved)};
+    assert_true(wp_keeper_restore(fresh, &in));
+    struct wp_keeper_stats stats;
+    put(fresh, 2, START);
+    assert_false(wp_keeper_due(fresh, START + 281 * S, DAY, &due));
+    wp_keeper_stats(fresh, &stats);
+    assert_int_equal(stats.refused_by_cap, 1);
+    put(fresh, 3, START);
+    assert_true(wp_keeper_due(fresh, START + 281 * S, DAY + 1, &due)); // another day
+    wp_free(due.memory);
+    wp_keeper_destroy(keeper);
+    wp_keeper_destroy(fresh);
+    wp_buf_free(&saved);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,6 +273,7 @@ int main(void)
         cmocka_unit_test(memory_is_bounded_and_the_quietest_goes_first),
         cmocka_unit_test(a_shared_head_is_not_at_stake),
         cmocka_unit_test(silence_teaches_and_old_slots_leave),
+        cmocka_unit_test(odds_and_purses_outlive_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
