@@ -60,7 +60,7 @@ static void free_client(void *arg)
     wp_free(client);
     server->connection_count--;
     if (server->connection_count + 1 == server->limits.connections_max && !server->draining)
-        wp_listener_pause(server->listener, false);
+        wp_listener_full(server->listener, false);
     check_drained(server);
 }
 
@@ -466,7 +466,7 @@ static void on_accept(void *arg, int fd, const struct wp_peer *peer)
     wp_list_append(&server->connections, &client->link);
     server->connection_count++;
     if (server->connection_count >= server->limits.connections_max)
-        wp_listener_pause(server->listener, true);
+        wp_listener_full(server->listener, true);
     wp_timer_start(&client->timer, server->tls != NULL ? server->limits.tls_handshake_ms
                                                        : server->limits.head_timeout_ms);
 }
@@ -533,6 +533,14 @@ static void deadline_passed(void *arg)
     check_drained(server);
 }
 
+// For connections that there is no room for: nothing of them is read, so they leave no row.
+static const char REFUSAL[] =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+    "Content-Length: 111\r\nConnection: close\r\n\r\n"
+    "{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"The gateway has no "
+    "room "
+    "for another connection\"}}";
+
 enum wp_err wp_server_start(struct wp_loop *loop, const struct wp_server_config *config,
                             struct wp_server **out, char *error, size_t error_size)
 {
@@ -561,6 +569,8 @@ enum wp_err wp_server_start(struct wp_loop *loop, const struct wp_server_config 
         wp_server_destroy(server);
         return err;
     }
+    if (server->tls == NULL)
+        wp_listener_refuse_with(server->listener, REFUSAL);
     *out = server;
     return WP_OK;
 }

@@ -103,44 +103,98 @@ test("B30 a new certificate is in force after SIGHUP; a broken one leaves the ol
   assert.equal((await secure(gateway, issuer.ca)).fingerprint, after);
 });
 
-test("B23 descriptors run out: accepting pauses, requests that run go on, and it recovers alone", async (t) => {
+// A gateway with one worker, and what the B23 tests do with it.
+async function crowded(t, limit) {
   const upstream = await ok(t);
   const folder = scratch();
   const file = join(folder, "config.yaml");
   writeFileSync(file, anthropicConfig([at(upstream.port)]));
-  const command = `ulimit -n 160; exec "${binary}" serve --config "${file}" --port 0 --state-dir "${folder}/state" --num_workers 1`;
+  const command = `ulimit -n ${limit}; exec "${binary}" serve --config "${file}" --port 0 --state-dir "${folder}/state" --num_workers 1`;
   const child = spawn("sh", ["-c", command], { stdio: ["ignore", "pipe", "pipe"] });
-  let output = "";
-  child.stderr.on("data", (data) => (output += data));
+  const sockets = [];
+  const gateway = { child, output: "" };
+  child.stderr.on("data", (data) => (gateway.output += data));
   t.after(() => {
     child.kill("SIGKILL");
+    for (const socket of sockets) socket.destroy();
     rmSync(folder, { recursive: true, force: true });
   });
-  const port = Number((await until("the gateway to listen", () => /http:\/\/127\.0\.0\.1:(\d+)/.exec(output)))[1]);
+  const port = Number((await until("the gateway to listen", () => /http:\/\/127\.0\.0\.1:(\d+)/.exec(gateway.output)))[1]);
   const text = JSON.stringify(body());
   const request = `POST /v1/messages HTTP/1.1\r\nhost: x\r\nx-api-key: ${masterKey}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`;
-  const open = () => new Promise((done) => {
+  gateway.open = () => new Promise((done) => {
     const socket = net.connect(port, "127.0.0.1", () => done(socket));
     socket.on("error", () => {});
+    sockets.push(socket);
   });
-  const answered = (socket, ms = 5000) => new Promise((done) => {
+  // The answer as text, or null after `ms`.
+  gateway.ask = (socket, ms = 5000) => new Promise((done) => {
+    let seen = "";
     const timer = setTimeout(() => done(null), ms);
-    socket.once("data", (data) => (clearTimeout(timer), done(data.toString().slice(9, 12))));
+    socket.on("data", (data) => {
+      seen += data;
+      const head = /^HTTP[^]*?content-length: (\d+)[^]*?\r\n\r\n/i.exec(seen);
+      if (!head || seen.length < head[0].length + Number(head[1])) return;
+      clearTimeout(timer);
+      socket.removeAllListeners("data");
+      done(seen);
+    });
     socket.write(request);
   });
-  const first = await open();
-  assert.equal(await answered(first), "200");
-  const crowd = await Promise.all(Array.from({ length: 400 }, open)); // the kernel holds what is not accepted
-  await sleep(300);
-  assert.equal(await answered(first), "200", "a connection that is in is served");
+  gateway.status = async (socket, ms) => (await gateway.ask(socket, ms))?.slice(9, 12) ?? null;
+  return gateway;
+}
+
+const refused = (answer) => {
+  assert.match(answer, /^HTTP\/1\.1 503 [^]*\r\nretry-after: 1\r\n[^]*\r\nconnection: close\r\n/i);
+  assert.equal(JSON.parse(/\{.*\}$/.exec(answer)[0]).error.type, "overloaded_error");
+};
+
+test("B23 too many connections: accepting pauses, who waits longer than a second gets 503, and it recovers alone", async (t) => {
+  const gateway = await crowded(t, 160);
+  const first = await gateway.open();
+  assert.equal(await gateway.status(first), "200");
+  const crowd = await Promise.all(Array.from({ length: 60 }, gateway.open)); // the last few are not in
   const waiting = crowd.at(-1);
-  assert.equal(await answered(waiting, 700), null, "one that is not in waits");
-  const late = new Promise((done) => waiting.once("data", (data) => done(data.toString().slice(9, 12))));
-  for (const socket of crowd.slice(0, -1)) socket.destroy();
-  assert.equal(await Promise.race([late, sleep(10000)]), "200", "and is served when there is room");
-  assert.equal(await answered(await open()), "200");
-  assert.equal(child.exitCode, null, output);
-  for (const socket of [first, waiting]) socket.destroy();
+  await untilSaid(gateway, /too many connections: accepting pauses/);
+  assert.equal(await gateway.status(first), "200", "a connection that is in is served");
+  const begun = Date.now(), early = gateway.ask(waiting, 5000);
+  refused(await early);
+  assert.ok(Date.now() - begun > 400, "not at once: a place might have become free");
+  refused(await gateway.ask(await gateway.open(), 2000));
+  assert.equal(await gateway.status(first), "200");
+  for (const socket of crowd) socket.destroy();
+  await untilSaid(gateway, /accepting again; \d+ connections were refused/);
+  assert.equal(await gateway.status(await gateway.open()), "200");
+  assert.equal((gateway.output.match(/accepting pauses/g) ?? []).length, 1, gateway.output);
+  // A place that becomes free soon is given to who waits.
+  const again = await Promise.all(Array.from({ length: 60 }, gateway.open));
+  await until("it to be full again", () => (gateway.output.match(/accepting pauses/g) ?? []).length === 2);
+  const late = gateway.status(again.at(-1), 3000);
+  for (const socket of again.slice(0, -1)) socket.destroy();
+  assert.equal(await late, "200");
+  assert.equal(gateway.child.exitCode, null, gateway.output);
+});
+
+test("B23 descriptors run out: accepting pauses, then 503 from the one kept for it, and it recovers alone", async (t) => {
+  const gateway = await crowded(t, 1024);
+  const limit = (most) => execFileSync("prlimit", ["--pid", `${gateway.child.pid}`, `--nofile=${most}:1024`]);
+  const first = await gateway.open();
+  assert.equal(await gateway.status(first), "200");
+  const numbers = readdirSync(`/proc/${gateway.child.pid}/fd`).map(Number);
+  const missing = (n) => (numbers.includes(n) ? missing(n + 1) : n);
+  limit(missing(0)); // every number below it is in use
+  assert.equal(await gateway.status(first), "200", "a connection that is in is served");
+  const waiting = await gateway.open();
+  assert.equal(await gateway.status(waiting, 500), null, "one that is not in waits");
+  refused(await gateway.ask(waiting, 3000));
+  for (let i = 0; i < 20; i++) refused(await gateway.ask(await gateway.open(), 3000));
+  assert.equal(await gateway.status(first), "200");
+  assert.match(gateway.output, /out of file descriptors: accepting pauses/);
+  limit(1024);
+  assert.equal(await gateway.status(await gateway.open()), "200");
+  await untilSaid(gateway, /accepting again; 2\d connections were refused/);
+  assert.equal(gateway.child.exitCode, null, gateway.output);
 });
 
 test("B25 a second SIGTERM ends at once, streams or not, with 0", async (t) => {
