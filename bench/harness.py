@@ -47,7 +47,7 @@ def wait_port(port, process, seconds=120):
             if process.poll() is not None:
                 raise SystemExit(f"a server ended before it listened: {process.args}")
             time.sleep(0.01)
-    raise SystemExit(f"nothing answers on port {port}")
+    raise SystemExit(f"nothing answers on port {port}: {process.args}")
 
 
 def family(pid):
@@ -296,19 +296,26 @@ def measure(server, body, connections, requests, *options):
     return result
 
 
+SLOW_S = 4  # a load lasts no longer for peers that take milliseconds per request
+
+
 class Rounds:
-    """The same load on every server, `count` times, in rotating order; paired figures."""
+    """The same load on every server, `count` times, in rotating order; paired figures. Who is slow
+    gets fewer requests: as many as it answered in SLOW_S when it was warmed up."""
 
     def __init__(self, servers, body, connections, requests, count, *options):
         self.names = [s.name for s in servers]
         self.rounds, self.shares = [], []
+        loads = {}
         for server in servers:
-            load(server, body, connections, max(requests // 10, connections, 20), *options)
+            warm = load(server, body, connections, max(requests // 10, connections, 20), *options)
+            rate = warm["requests"] / warm["seconds"]
+            loads[server.name] = max(connections, 20, min(requests, int(rate * SLOW_S)))
         time.sleep(SETTLE_S)
         for number in range(count):
             turn = number % len(servers)
             self.shares.append(own_cpu_share())
-            self.rounds.append({s.name: measure(s, body, connections, requests, *options)
+            self.rounds.append({s.name: measure(s, body, connections, loads[s.name], *options)
                                 for s in servers[turn:] + servers[:turn]})
 
     def of(self, name, key):

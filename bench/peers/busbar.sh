@@ -13,10 +13,9 @@ identity-providers:
 auth:
   chain: []
   admin_auth: [admin-tokens]
+providers_file: $work/providers.yaml
 providers:
   bench:
-    protocol: anthropic
-    base_url: http://127.0.0.1:$upstream
     api_key: { env: BENCH_KEY }
 models:
   bench-model:
@@ -24,11 +23,15 @@ models:
     max_concurrent: 4096
     max_requests: -1
 pools:
-  bench:
+  all:
     members: [{ model: bench-model, weight: 1 }]
 YAML
-: >"$work/providers.yaml"
+cat >"$work/providers.yaml" <<YAML
+bench:
+  protocol: anthropic
+  base_url: http://127.0.0.1:$upstream
+YAML
 export BUSBAR_ADMIN_TOKEN=admin-bench-0000-0000-0000-0000 BENCH_KEY=upstream-key
-export BUSBAR_CONFIG=$work/config.yaml BUSBAR_PROVIDERS=$work/providers.yaml RUST_LOG=error
+export BUSBAR_CONFIG=$work/config.yaml RUST_LOG=error
 cd "$work"
 exec "$path"
