@@ -6,6 +6,8 @@
 
 enum { FAMILIES_MAX = 256 };
 
+_Static_assert(WP_EFFORT_ALL == (1u << WP_EFFORT_COUNT) - 1, "a bit per level");
+
 struct family {
     struct wp_model_info info;
     uint32_t bedrock_min_tokens; // 0: as everywhere
@@ -60,8 +62,44 @@ static void read_price(const struct wp_json_val *price, struct wp_price *out)
     out->cache_write_1h_above_200k = number(tier, "cache_write_1h", -1, mtok);
 }
 
-static void read_family(const struct wp_json_val *root, const struct wp_json_val *row,
-                        struct family *out)
+static const char *const effort_names[WP_EFFORT_COUNT] = {
+#define X(name) [WP_EFFORT_##name] = #name,
+    WP_EFFORTS(X)
+#undef X
+};
+
+enum wp_effort wp_effort_of(wp_view name)
+{
+    size_t i = 0;
+    while (i < WP_EFFORT_COUNT && !wp_view_is(name, effort_names[i]))
+        i++;
+    return (enum wp_effort)i;
+}
+
+const char *wp_effort_name(enum wp_effort effort)
+{
+    WP_CHECK((unsigned)effort < WP_EFFORT_COUNT);
+    return effort_names[effort];
+}
+
+// true: all; a list: those. False on a name that is none.
+static bool read_efforts(const struct wp_json_val *effort, struct wp_model_info *info)
+{
+    info->effort = 0;
+    if (wp_json_bool(effort, false))
+        info->effort = WP_EFFORT_ALL;
+    for (size_t i = 0; wp_json_is_array(effort) && i < wp_json_count(effort); i++) {
+        enum wp_effort level = wp_effort_of(wp_json_str(wp_json_at(effort, i)));
+        if (level == WP_EFFORT_COUNT)
+            return false;
+        info->effort |= (uint8_t)(1u << level);
+    }
+    return true;
+}
+
+// NULL, or what is wrong with the row.
+static const char *read_family(const struct wp_json_val *root, const struct wp_json_val *row,
+                               struct family *out)
 {
     struct wp_model_info *info = &out->info;
     read_price(wp_json_get(row, "price"), &info->price);
@@ -77,8 +115,9 @@ static void read_family(const struct wp_json_val *root, const struct wp_json_val
     info->role_system = wp_json_bool(wp_json_get(can, "role_system"), false);
     info->adaptive_thinking = wp_json_bool(wp_json_get(can, "adaptive_thinking"), false);
     info->budget_thinking = wp_json_bool(wp_json_get(can, "budget_thinking"), true);
-    info->effort = wp_json_bool(wp_json_get(can, "effort"), false);
     info->anthropic_version_2026 = wp_json_bool(wp_json_get(can, "anthropic_version_2026"), false);
+    return read_efforts(wp_json_get(can, "effort"), info) ? NULL
+                                                          : "can.effort names a level that is none";
 }
 
 static struct family *find_family(struct wp_model_table *table, wp_view name)
@@ -96,21 +135,22 @@ static const char *load(struct wp_model_table *table, wp_view text)
     wp_view name;
     if (!wp_json_is_object(root) || wp_json_str(wp_json_get(root, "date")).len == 0)
         return "not a JSON object with a date";
+    const char *problem = NULL;
     if (wp_json_get(root, "unknown_model") != NULL)
-        read_family(root, wp_json_get(root, "unknown_model"), &table->fallback);
-    while (wp_json_each(wp_json_get(root, "models"), &iter, &name, &row)) {
+        problem = read_family(root, wp_json_get(root, "unknown_model"), &table->fallback);
+    while (problem == NULL && wp_json_each(wp_json_get(root, "models"), &iter, &name, &row)) {
         struct family *family = find_family(table, name);
         if (family == NULL && table->count == FAMILIES_MAX)
             return "too many models";
         if (family == NULL)
             family = &table->families[table->count++];
         *family = (struct family){.info.family = name};
-        read_family(root, row, family);
+        problem = read_family(root, row, family);
         if (family->info.price.input <= 0 || family->info.price.output <= 0)
             return "a model without prices";
         family->info.price.known = true;
     }
-    return NULL;
+    return problem;
 }
 
 struct wp_model_table *wp_model_table_load(wp_view text, wp_view override, char *error,

@@ -19,13 +19,33 @@ struct wp_price {
     bool known;                    // false: the conservative default of the table
 };
 
+// Values of output_config.effort, from the least up.
+#define WP_EFFORTS(X) \
+    X(low)            \
+    X(medium)         \
+    X(high)           \
+    X(xhigh)          \
+    X(max)
+// All of them, as wp_model_info has them.
+enum { WP_EFFORT_ALL = 0x1f };
+enum wp_effort {
+#define X(name) WP_EFFORT_##name,
+    WP_EFFORTS(X)
+#undef X
+        WP_EFFORT_COUNT
+};
+// WP_EFFORT_COUNT: a name of another time.
+enum wp_effort wp_effort_of(wp_view name);
+const char *wp_effort_name(enum wp_effort effort);
+
 struct wp_model_info {
     wp_view family; // canonical name, "claude-sonnet-4-5"
     struct wp_price price;
     double regional_factor; // of a regional endpoint's prices over the global one's
     uint32_t min_cache_tokens;
     uint32_t max_input_tokens, max_output_tokens; // 0: not known
-    bool cache_ttl_1h, role_system, adaptive_thinking, budget_thinking, effort;
+    bool cache_ttl_1h, role_system, adaptive_thinking, budget_thinking;
+    uint8_t effort;              // bit per enum wp_effort that it takes; 0: none
     bool anthropic_version_2026; // accepts anthropic_version 2026-10-21 on Bedrock
 };
 

@@ -564,34 +564,80 @@ static void adapt_thinking(struct adapt *adapt)
     replace(build, request->thinking, WP_VIEW("{\"type\":\"disabled\"}"));
 }
 
+struct effort {
+    wp_view item, value; // the member in output_config; empty: there is none
+    size_t members;      // of output_config
+};
+
+static struct effort find_effort(const struct wp_member *field)
+{
+    struct effort found = {.members = 0};
+    struct wp_json_scan scan;
+    wp_view key;
+    wp_json_scan_init(&scan, field->value);
+    if (wp_json_peek(&scan) != WP_JSON_OBJECT || !wp_json_enter_object(&scan))
+        return found;
+    while (wp_json_next_key(&scan, &key)) {
+        wp_view value = wp_json_value(&scan);
+        found.members++;
+        if (!wp_build_key_is(key, "effort"))
+            continue;
+        found.item = wp_view_make(key.ptr - 1, (size_t)(value.ptr + value.len - (key.ptr - 1)));
+        found.value = value;
+    }
+    return found;
+}
+
+// The next lower level that the model takes; without one, its lowest.
+static enum wp_effort nearest_effort(uint8_t taken, enum wp_effort asked)
+{
+    int level = (int)asked;
+    while (level >= 0 && (taken & (1u << level)) == 0)
+        level--;
+    for (int i = 0; level < 0 && i < WP_EFFORT_COUNT; i++)
+        level = (taken & (1u << i)) != 0 ? i : -1;
+    return (enum wp_effort)level;
+}
+
+// A level above what the model takes is a 400 that no client recovers from. Names of another time
+// go as they are.
+static void lower_effort(struct adapt *adapt, const struct effort *effort)
+{
+    struct wp_build *build = adapt->build;
+    wp_view name = decoded(build, effort->value);
+    enum wp_effort asked = wp_effort_of(name);
+    if (asked == WP_EFFORT_COUNT || (adapt->model->effort & (1u << asked)) != 0)
+        return;
+    wp_build_drop(build, "effort", name);
+    wp_view text = wp_arena_printf(build->arena, "\"%s\"",
+                                   wp_effort_name(nearest_effort(adapt->model->effort, asked)));
+    if (text.ptr == NULL)
+        build->no_memory = true;
+    else
+        replace(build, effort->value, text);
+}
+
 // Older models refuse output_config.effort; without anything else in it the whole field goes.
 static void adapt_effort(struct adapt *adapt)
 {
     const struct wp_member *field = wp_request_member(adapt->request, "output_config");
     struct wp_build *build = adapt->build;
-    struct wp_json_scan scan;
-    wp_view key, effort = {NULL, 0};
-    size_t members = 0;
     if (field == NULL || adapt->model == NULL || !adapt->model->price.known ||
-        adapt->model->effort || was_dropped(build, "field", field->key) ||
+        was_dropped(build, "field", field->key) ||
         was_dropped(build, "field", WP_VIEW("output_config.effort")))
         return;
-    wp_json_scan_init(&scan, field->value);
-    if (wp_json_peek(&scan) != WP_JSON_OBJECT || !wp_json_enter_object(&scan))
+    struct effort effort = find_effort(field);
+    if (effort.item.ptr == NULL)
         return;
-    while (wp_json_next_key(&scan, &key)) {
-        wp_view value = wp_json_value(&scan);
-        members++;
-        if (effort.ptr == NULL && wp_build_key_is(key, "effort"))
-            effort = wp_view_make(key.ptr - 1, (size_t)(value.ptr + value.len - (key.ptr - 1)));
+    if (adapt->model->effort != 0) {
+        lower_effort(adapt, &effort);
+        return;
     }
-    if (effort.ptr == NULL)
-        return;
     wp_build_drop(build, "field", WP_VIEW("output_config.effort"));
-    if (members == 1)
+    if (effort.members == 1)
         wp_splice_remove_item(&build->splice, build->object, field->member);
     else
-        wp_splice_remove_item(&build->splice, field->value, effort);
+        wp_splice_remove_item(&build->splice, field->value, effort.item);
 }
 
 static bool is_system_message(const struct wp_request_block *block)

@@ -316,7 +316,7 @@ static bool has_capability(enum wp_capability capability, const struct wp_model_
     switch (capability) {
 #define X(name)                \
     case WP_CAPABILITY_##name: \
-        return model->name;
+        return model->name != 0;
         WP_CAPABILITIES(X)
 #undef X
     case WP_CAPABILITY_NONE:

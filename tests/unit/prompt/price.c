@@ -170,6 +170,70 @@ static void test_override(void **state)
 }
 
 // No row of the shipped table gives anything away.
+static uint8_t effort_of(const char *can, char *error, size_t error_size)
+{
+    char text[512];
+    struct wp_model_info info = {.effort = 0};
+    snprintf(
+        text, sizeof(text),
+        "{\"date\":\"2026-11-28\",\"models\":{\"claude-x\":{\"price\":{\"input\":1,\"output\":2},"
+        "\"can\":{%s}}}}",
+        can);
+    struct wp_model_table *table =
+        wp_model_table_load(wp_view_of(text), (wp_view){NULL, 0}, error, error_size);
+    if (table != NULL)
+        wp_model_lookup(table, WP_VIEW("anthropic"), WP_VIEW("claude-x"), &info);
+    wp_model_table_free(table);
+    return info.effort;
+}
+
+static void test_effort(void **state)
+{
+    (void)state;
+    char error[256] = "";
+    assert_int_equal(effort_of("", error, sizeof(error)), 0);
+    assert_int_equal(effort_of("\"effort\":false", error, sizeof(error)), 0);
+    assert_int_equal(effort_of("\"effort\":true", error, sizeof(error)), WP_EFFORT_ALL);
+    assert_int_equal(effort_of("\"effort\":[\"low\",\"max\"]", error, sizeof(error)),
+                     1u << WP_EFFORT_low | 1u << WP_EFFORT_max);
+    assert_string_equal(error, "");
+    assert_int_equal(effort_of("\"effort\":[\"lwo\"]", error, sizeof(error)), 0);
+    assert_non_null(strstr(error, "can.effort"));
+}
+
+// What the newest facts say (their sources stand in the file).
+static void test_shipped_facts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model;
+        double input, fast;
+        unsigned effort;
+    } rows[] = {
+        {"claude-fable-5-2", 8e-6, 2, WP_EFFORT_ALL},
+        {"claude-opus-5-5", 4e-6, 2, WP_EFFORT_ALL},
+        {"claude-opus-4-8", 5e-6, 2, WP_EFFORT_ALL},
+        {"claude-opus-4-6", 5e-6, 6, WP_EFFORT_ALL & ~(1u << WP_EFFORT_xhigh)},
+        {"claude-opus-4-5", 5e-6, 6, 0x7},
+        {"claude-sonnet-4-5", 3e-6, 6, 0},
+    };
+    size_t len;
+    char error[256] = "";
+    char *text = test_read_file(WP_SOURCE_DIR "/data/models.json", &len);
+    struct wp_model_table *table =
+        wp_model_table_load(wp_view_make(text, len), (wp_view){NULL, 0}, error, sizeof(error));
+    assert_string_equal(error, "");
+    for (size_t i = 0; i < WP_COUNT_OF(rows); i++) {
+        struct wp_model_info info;
+        wp_model_lookup(table, WP_VIEW("anthropic"), wp_view_of(rows[i].model), &info);
+        assert_float_equal((float)info.price.input, (float)rows[i].input, 1e-9f);
+        assert_float_equal((float)info.price.fast_factor, (float)rows[i].fast, 1e-6f);
+        assert_int_equal(info.effort, rows[i].effort);
+    }
+    wp_model_table_free(table);
+    free(text);
+}
+
 static void test_shipped(void **state)
 {
     (void)state;
@@ -201,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_classes),  cmocka_unit_test(test_long_context),
         cmocka_unit_test(test_regions),  cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_override), cmocka_unit_test(test_shipped),
+        cmocka_unit_test(test_effort),   cmocka_unit_test(test_shipped_facts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

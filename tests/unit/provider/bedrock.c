@@ -272,6 +272,46 @@ static void test_fields(void **state)
     bench_free(&bench);
 }
 
+// A level that the model does not take becomes the next lower one; without a lower one, its lowest.
+static void test_effort_levels(void **state)
+{
+    (void)state;
+    enum {
+        LOW = 1u << WP_EFFORT_low,
+        MEDIUM = 1u << WP_EFFORT_medium,
+        HIGH = 1u << WP_EFFORT_high
+    };
+    enum { MAX = 1u << WP_EFFORT_max };
+    static const struct {
+        uint8_t taken;
+        const char *asked, *sent;
+    } rows[] = {
+        {LOW | MEDIUM | HIGH | MAX, "xhigh", "high"},
+        {LOW | MEDIUM | HIGH | MAX, "max", "max"},
+        {LOW | MEDIUM | HIGH, "max", "high"},
+        {LOW | MEDIUM | HIGH, "high", "high"},
+        {MEDIUM | HIGH, "low", "medium"},
+        {WP_EFFORT_ALL, "max", "max"},
+        {LOW, "of another time", "of another time"},
+    };
+    for (size_t i = 0; i < WP_COUNT_OF(rows); i++) {
+        struct bench bench;
+        char body[256], wanted[256];
+        bench_init(&bench, WP_PLATFORM_BEDROCK);
+        bench.model.effort = rows[i].taken;
+        snprintf(body, sizeof(body),
+                 "{\"model\":\"m\",\"output_config\":{\"effort\":\"%s\"}," MESSAGES "}",
+                 rows[i].asked);
+        snprintf(wanted, sizeof(wanted),
+                 "{" VERSION ",\"output_config\":{\"effort\":\"%s\"}," MESSAGES "}", rows[i].sent);
+        expect(&bench, body, wanted);
+        bool lowered = strcmp(rows[i].asked, rows[i].sent) != 0;
+        snprintf(body, sizeof(body), "effort:%s", rows[i].asked);
+        assert_int_equal(bench_dropped(&bench, body), lowered);
+        bench_free(&bench);
+    }
+}
+
 static void test_output_config(void **state)
 {
     (void)state;
@@ -635,6 +675,7 @@ int main(void)
         cmocka_unit_test(test_betas_of_the_body),
         cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_effort_levels),
         cmocka_unit_test(test_output_config),
         cmocka_unit_test(test_schema_after_a_block_without_text),
         cmocka_unit_test(test_billing_block),

@@ -53,7 +53,7 @@ static inline void bench_init(struct bench *bench, enum wp_platform platform)
         .role_system = true,
         .adaptive_thinking = true,
         .budget_thinking = true,
-        .effort = true,
+        .effort = WP_EFFORT_ALL,
         .anthropic_version_2026 = true,
     };
     bench->keys = (struct wp_aws_keys){

@@ -107,7 +107,7 @@ static void test_model_conditions(void **state)
     model.price.known = true;
     assert_false(wp_rule_fits_model(effort, &model));
     assert_true(wp_rule_fits_model(format, &model));
-    model.effort = true;
+    model.effort = WP_EFFORT_ALL;
     assert_true(wp_rule_fits_model(effort, &model));
     model.family = WP_VIEW("claude-sonnet-5-5");
     assert_true(wp_rule_fits_model(format, &model));
