@@ -99,8 +99,8 @@ static void set_up(void)
 {
     char error[512] = "";
     const struct wp_gateway_options options = {
-        .models_json = file_text(WP_SOURCE_DIR "/data/models.json"),
-        .betas_json = file_text(WP_SOURCE_DIR "/data/betas.json"),
+        .tables.models_json = file_text(WP_SOURCE_DIR "/data/models.json"),
+        .tables.betas_json = file_text(WP_SOURCE_DIR "/data/betas.json"),
         .cache_json = file_text(WP_SOURCE_DIR "/data/cache.json"),
         .version = "fuzz",
     };

@@ -8,20 +8,40 @@
 #include "net/tls.h"
 
 // What only the files that the configuration names can tell.
-static size_t check_files(const struct wp_snapshot *snapshot, const char *file)
+
+static size_t complain(const char *file, const char *error)
+{
+    fprintf(stderr, "%s: error: general_settings.%s\n", file, error);
+    return 1;
+}
+
+static size_t check_certificate(const struct wp_snapshot *snapshot, const char *file)
 {
     struct wp_tls_context *context = NULL;
-    char error[512] = "";
+    char error[512] = "", text[600];
     if (snapshot->general.tls_certificate_file.len == 0)
         return 0;
     enum wp_err err =
         wp_tls_server_create(snapshot->general.tls_certificate_file, snapshot->general.tls_key_file,
                              &context, error, sizeof(error));
     wp_tls_context_unref(context);
-    if (err == WP_OK)
-        return 0;
-    fprintf(stderr, "%s: error: general_settings.tls_certificate_file: %s\n", file, error);
-    return 1;
+    snprintf(text, sizeof(text), "tls_certificate_file: %s", error);
+    return err == WP_OK ? 0 : complain(file, text);
+}
+
+static size_t check_tables(const struct wp_snapshot *snapshot, const char *file)
+{
+    struct wp_table_sources sources = wp_process_tables(NULL, NULL);
+    struct wp_model_table *models;
+    struct wp_provider_tables *tables;
+    char error[512] = "", text[600];
+    sources.models_file = snapshot->general.models_file;
+    sources.betas_file = snapshot->general.betas_file;
+    enum wp_err err = wp_tables_load(&sources, &models, &tables, error, sizeof(error));
+    wp_provider_tables_free(tables);
+    wp_model_table_free(models);
+    snprintf(text, sizeof(text), "models_file, betas_file: %s", error);
+    return err == WP_OK ? 0 : complain(file, text);
 }
 
 static int run(int argc, char **argv)
@@ -46,7 +66,7 @@ static int run(int argc, char **argv)
         wp_config_describe(snapshot, &out);
         fwrite(out.ptr, 1, out.len, stdout);
         wp_buf_free(&out);
-        errors += check_files(snapshot, argv[1]);
+        errors += check_certificate(snapshot, argv[1]) + check_tables(snapshot, argv[1]);
         if (snapshot->general.master_key.len == 0)
             puts("no general_settings.master_key: only loopback addresses would be served");
     }

@@ -28,7 +28,6 @@ struct process {
     struct wp_admin *admin;
     struct wp_crew *crew;
     struct wp_route_table routes;
-    char *models_override, *betas_override;
     char saved_path[1100]; // of what outlives a restart; empty without a state directory
     uint64_t saved_plans;  // as many had been made when it was last written
 };
@@ -114,30 +113,6 @@ static bool exposure_allowed(const struct wp_snapshot *snapshot,
            "listening on loopback (%s) only",
            options->host);
     return true;
-}
-
-static char *read_override(const char *path)
-{
-    if (path == NULL)
-        return wp_strdup_or_die("");
-    FILE *file = fopen(path, "rb");
-    struct wp_buf buf = wp_buf_make(16 * 1024 * 1024);
-    char part[4096];
-    size_t got = 0;
-    while (file != NULL && (got = fread(part, 1, sizeof(part), file)) > 0)
-        wp_buf_append(&buf, wp_view_make(part, got));
-    if (file == NULL || ferror(file) || !wp_buf_ok(&buf)) {
-        fprintf(stderr, "warmpath: %s cannot be read: %s\n", path, strerror(errno));
-        if (file != NULL)
-            fclose(file);
-        wp_buf_free(&buf);
-        return NULL;
-    }
-    fclose(file);
-    wp_buf_append_char(&buf, '\0');
-    char *text = wp_strdup_or_die(buf.ptr);
-    wp_buf_free(&buf);
-    return text;
 }
 
 // Names that nobody resolves and slow disks may hold threads of the pool; the others go on.
@@ -258,18 +233,21 @@ static void save_state(struct process *p)
     wp_buf_free(&saved);
 }
 
+struct wp_table_sources wp_process_tables(const char *models_file, const char *betas_file)
+{
+    return (struct wp_table_sources){
+        .models_json = wp_embedded("data/models.json"),
+        .betas_json = wp_embedded("data/betas.json"),
+        .models_file = wp_view_of(models_file),
+        .betas_file = wp_view_of(betas_file),
+    };
+}
+
 static bool create_gateway(struct process *p, struct wp_snapshot *snapshot)
 {
     char error[512] = "";
-    p->models_override = read_override(p->options->models_file);
-    p->betas_override = read_override(p->options->betas_file);
-    if (p->models_override == NULL || p->betas_override == NULL)
-        return false;
     const struct wp_gateway_options options = {
-        .models_json = wp_embedded("data/models.json"),
-        .models_override = wp_view_of(p->models_override),
-        .betas_json = wp_embedded("data/betas.json"),
-        .betas_override = wp_view_of(p->betas_override),
+        .tables = wp_process_tables(p->options->models_file, p->options->betas_file),
         .cache_json = wp_embedded("data/cache.json"),
         .ledger = p->ledger,
         .version = WP_VERSION,
@@ -405,8 +383,6 @@ static void cleanup(struct process *p)
     wp_gateway_destroy(p->gateway);
     if (p->ledger != NULL)
         wp_ledger_close(p->ledger);
-    wp_free(p->models_override);
-    wp_free(p->betas_override);
 }
 
 int wp_process_run(struct wp_snapshot *snapshot, const struct wp_process_options *options)

@@ -23,6 +23,8 @@ struct wp_process_options {
 // Runs until SIGTERM or SIGINT; returns the exit status. Takes over `snapshot`.
 int wp_process_run(struct wp_snapshot *snapshot, const struct wp_process_options *options);
 
+// The embedded tables, with the operator's files of the options (may be NULL).
+struct wp_table_sources wp_process_tables(const char *models_file, const char *betas_file);
 // Logs diagnostics as lines on stderr.
 void wp_process_print(const struct wp_diagnostics *diagnostics);
 // The directory for state, created with mode 0700; false (with a message on stderr) if that fails.

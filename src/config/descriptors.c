@@ -395,6 +395,11 @@ const struct wp_descriptor wp_descriptors[] = {
         "from the connection to the end of its TLS handshake"),
     OWN(GENERAL, "tls_certificate_file", TEXT, G(tls_certificate_file), "", "PEM; serve HTTPS"),
     OWN(GENERAL, "tls_key_file", TEXT, G(tls_key_file), "", "PEM"),
+    OWN(GENERAL, "models_file", TEXT, G(models_file), "",
+        "JSON of the shape of data/models.json: prices and model facts on top of the built-in "
+        "table"),
+    OWN(GENERAL, "betas_file", TEXT, G(betas_file), "",
+        "JSON of the shape of data/betas.json: beta and field rules on top of the built-in table"),
     OWN(GENERAL, "state_dir", TEXT, G(state_dir), "XDG state directory", "where the ledger lives"),
     QUIET(GENERAL, "database_url", "the ledger is SQLite"),
     QUIET(GENERAL, "database_connection_pool_limit", ""),

@@ -156,7 +156,8 @@ struct wp_general_settings {
     uint32_t failed_keys_per_minute; // of one address; 0: no limit; default 30
     struct wp_listen_settings listen;
     wp_view tls_certificate_file, tls_key_file;
-    wp_view state_dir; // empty: chosen by cli
+    wp_view state_dir;               // empty: chosen by cli
+    wp_view models_file, betas_file; // on top of the built-in tables; empty: none
 };
 
 struct wp_model_group {

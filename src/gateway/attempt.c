@@ -29,7 +29,7 @@ enum wp_err wp_exchange_enter_group(struct wp_exchange *x, wp_view model)
         wp_view upstream = wp_resolved_upstream_model(x->arena, &group, group.deployments[i]);
         if (upstream.ptr == NULL)
             return WP_ERR_NO_MEMORY;
-        wp_runtime_model(x->gateway, runtime, group.deployments[i], upstream, &models[i]);
+        wp_runtime_model(runtime, group.deployments[i], upstream, &models[i]);
     }
     x->group = group;
     x->models = models;
@@ -461,7 +461,7 @@ static void build_and_send(struct wp_exchange *x)
         .client_headers = &x->front->head->headers,
         .client_query = x->front->head->query,
         .model = x->model,
-        .tables = x->gateway->tables,
+        .tables = x->front->runtime->tables,
         .keys = x->keys.access_key_id.len > 0 ? &x->keys : NULL,
         .bearer = x->access_token.len > 0 ? x->access_token : compiled->bearer,
         .caller_oauth = x->front->caller.oauth,

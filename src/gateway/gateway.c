@@ -22,18 +22,6 @@ struct wp_gateway_private {
     struct wp_runtime *runtime;
 };
 
-static enum wp_err load_tables(struct wp_gateway *gateway, const struct wp_gateway_options *options,
-                               char *error, size_t error_size)
-{
-    gateway->models =
-        wp_model_table_load(options->models_json, options->models_override, error, error_size);
-    if (gateway->models == NULL)
-        return WP_ERR_INVALID;
-    gateway->tables =
-        wp_provider_tables_load(options->betas_json, options->betas_override, error, error_size);
-    return gateway->tables == NULL ? WP_ERR_INVALID : WP_OK;
-}
-
 static void name_instance(struct wp_gateway *gateway)
 {
     uint8_t bytes[8];
@@ -70,9 +58,8 @@ enum wp_err wp_gateway_create(const struct wp_gateway_options *options, struct w
     gateway->started_ms = wp_wall_ms();
     name_instance(gateway);
     wp_retry_budget_init(&gateway->retry_budget, wp_now_ns());
-    enum wp_err err = load_tables(gateway, options, error, error_size);
-    if (err == WP_OK)
-        err = load_cache_facts(gateway, options->cache_json, error, error_size);
+    gateway->table_sources = options->tables;
+    enum wp_err err = load_cache_facts(gateway, options->cache_json, error, error_size);
     if (err == WP_OK) {
         gateway->router = wp_router_create();
         gateway->keeper = wp_keeper_create();
@@ -100,8 +87,6 @@ void wp_gateway_destroy(struct wp_gateway *gateway)
     wp_history_destroy(gateway->history);
     wp_guard_destroy(gateway->guard);
     wp_keeper_destroy(gateway->keeper);
-    wp_provider_tables_free(gateway->tables);
-    wp_model_table_free(gateway->models);
     pthread_mutex_destroy(&gateway->hidden->lock);
     wp_free(gateway->hidden);
     gateway->magic = 0;
@@ -115,6 +100,8 @@ static void runtime_free(struct wp_runtime *runtime)
         wp_aws_source_unref(runtime->deployments[i].aws);
         wp_google_source_unref(runtime->deployments[i].google);
     }
+    wp_provider_tables_free(runtime->tables);
+    wp_model_table_free(runtime->models);
     wp_snapshot_unref(runtime->snapshot);
     wp_arena_destroy(runtime->arena);
     runtime->magic = 0;
@@ -243,11 +230,11 @@ static void override_prices(const struct wp_price_override *own, struct wp_price
         price->known = true;
 }
 
-static void lookup_model(const struct wp_gateway *gateway,
+static void lookup_model(const struct wp_runtime *runtime,
                          const struct wp_deployment_config *deployment, wp_view upstream_model,
                          struct wp_model_info *out)
 {
-    wp_model_lookup(gateway->models, wp_view_of(wp_platform_name(deployment->platform)),
+    wp_model_lookup(runtime->models, wp_view_of(wp_platform_name(deployment->platform)),
                     model_name_for_facts(deployment, upstream_model), out);
     wp_view location = deployment->vertex.location;
     if (deployment->platform == WP_PLATFORM_VERTEX && location.len > 0 &&
@@ -260,12 +247,12 @@ static void lookup_model(const struct wp_gateway *gateway,
         out->max_output_tokens = deployment->max_output_tokens;
 }
 
-void wp_runtime_model(const struct wp_gateway *gateway, const struct wp_runtime *runtime,
+void wp_runtime_model(const struct wp_runtime *runtime,
                       const struct wp_deployment_config *deployment, wp_view upstream_model,
                       struct wp_model_info *out)
 {
     if (deployment->wildcard)
-        lookup_model(gateway, deployment, upstream_model, out);
+        lookup_model(runtime, deployment, upstream_model, out);
     else
         *out = runtime->deployments[deployment->index].model;
 }
@@ -281,6 +268,18 @@ static bool attach_credentials(struct wp_runtime *runtime,
     return runtime->deployments[index].bearer.len > 0 || attach_source(runtime, index);
 }
 
+static enum wp_err load_tables(const struct wp_gateway *gateway, struct wp_runtime *runtime,
+                               char *error, size_t error_size)
+{
+    const struct wp_general_settings *general = &runtime->snapshot->general;
+    struct wp_table_sources sources = gateway->table_sources;
+    if (sources.models_file.len == 0)
+        sources.models_file = general->models_file;
+    if (sources.betas_file.len == 0)
+        sources.betas_file = general->betas_file;
+    return wp_tables_load(&sources, &runtime->models, &runtime->tables, error, error_size);
+}
+
 static enum wp_err compile(struct wp_gateway *gateway, struct wp_runtime *runtime)
 {
     const struct wp_snapshot *snapshot = runtime->snapshot;
@@ -290,7 +289,7 @@ static enum wp_err compile(struct wp_gateway *gateway, struct wp_runtime *runtim
         return WP_ERR_NO_MEMORY;
     for (size_t i = 0; i < snapshot->deployment_count; i++) {
         const struct wp_deployment_config *deployment = &snapshot->deployments[i];
-        lookup_model(gateway, deployment, deployment->upstream_model,
+        lookup_model(runtime, deployment, deployment->upstream_model,
                      &runtime->deployments[i].model);
         runtime->deployments[i].region = deployment->aws.region;
         if (deployment->keep_warm && !gateway->renewal[deployment->platform])
@@ -327,11 +326,13 @@ enum wp_err wp_gateway_configure(struct wp_gateway *gateway, struct wp_snapshot 
     runtime->arena = arena;
     runtime->snapshot = snapshot;
     wp_snapshot_ref(snapshot);
-    enum wp_err err = compile(gateway, runtime);
+    enum wp_err err = load_tables(gateway, runtime, error, error_size);
+    if (err == WP_OK)
+        err = compile(gateway, runtime);
     if (err == WP_OK)
         err = wp_router_configure(gateway->router, snapshot);
     if (err != WP_OK) {
-        if (error_size > 0)
+        if (error_size > 0 && error[0] == '\0')
             strncat(error, wp_err_info(err)->sentence, error_size - 1);
         runtime_free(runtime);
         return err;

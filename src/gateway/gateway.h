@@ -10,6 +10,7 @@
 #include "gateway/budget.h"
 #include "gateway/guard.h"
 #include "gateway/keeper.h"
+#include "gateway/tables.h"
 #include "google/credentials.h"
 #include "provider/provider.h"
 #include "route/history.h"
@@ -29,14 +30,16 @@ struct wp_runtime {
         wp_view bearer;                  // api_key or AWS_BEARER_TOKEN_BEDROCK for AWS platforms
         wp_view region;                  // empty: asked of the AWS source
     } * deployments;                     // one per snapshot->deployments
+    struct wp_model_table *models;
+    struct wp_provider_tables *tables;
     struct wp_arena *arena;
     uint8_t master_key_digest[WP_SHA256_LEN];
     bool identity_required;
 };
 
 struct wp_gateway_options {
-    wp_view models_json, models_override; // data/models.json and the operator's file
-    wp_view betas_json, betas_override;
+    // The views must outlive the gateway. Files named here come before those of the configuration.
+    struct wp_table_sources tables;
     wp_view cache_json;       // data/cache.json
     struct wp_ledger *ledger; // may be NULL (disable_spend_logs)
     const char *version;
@@ -60,8 +63,7 @@ struct wp_gateway {
     struct wp_keeper *keeper;        // conversations that are kept warm
     bool renewal[WP_PLATFORM_COUNT]; // the platform takes renewals (data/cache.json)
     struct wp_ledger *ledger;
-    struct wp_model_table *models;
-    struct wp_provider_tables *tables;
+    struct wp_table_sources table_sources;
     struct wp_gateway_counters counters;
     struct wp_retry_budget retry_budget;
     struct wp_guard *guard;
@@ -86,7 +88,7 @@ struct wp_runtime *wp_gateway_runtime(struct wp_gateway *gateway);
 void wp_runtime_unref(struct wp_runtime *runtime);
 
 // Model facts of one deployment for a resolved name, with its own prices applied.
-void wp_runtime_model(const struct wp_gateway *gateway, const struct wp_runtime *runtime,
+void wp_runtime_model(const struct wp_runtime *runtime,
                       const struct wp_deployment_config *deployment, wp_view upstream_model,
                       struct wp_model_info *out);
 

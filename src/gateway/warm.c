@@ -335,7 +335,7 @@ static enum wp_err build(struct warm *w, const char **detail)
         .client_headers = &w->headers,
         .client_query = w->due.request.query,
         .model = &w->models[w->index],
-        .tables = gateway_of(w)->tables,
+        .tables = w->runtime->tables,
         .keys = w->credentials.keys.access_key_id.len > 0 ? &w->credentials.keys : NULL,
         .bearer =
             w->credentials.access_token.len > 0 ? w->credentials.access_token : compiled->bearer,
@@ -423,8 +423,7 @@ static bool read_request(struct warm *w)
         wp_view upstream = wp_resolved_upstream_model(w->arena, &w->group, w->group.deployments[i]);
         if (upstream.ptr == NULL)
             return false;
-        wp_runtime_model(gateway_of(w), w->runtime, w->group.deployments[i], upstream,
-                         &w->models[i]);
+        wp_runtime_model(w->runtime, w->group.deployments[i], upstream, &w->models[i]);
     }
     return wp_chain_build(w->arena, &w->request, &options, &w->prompt) == WP_OK;
 }

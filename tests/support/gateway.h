@@ -152,8 +152,8 @@ static inline void test_gateway_start(struct test_gateway *t, const char *settin
     t->models = test_read_file(WP_SOURCE_DIR "/data/models.json", NULL);
     t->betas = test_read_file(WP_SOURCE_DIR "/data/betas.json", NULL);
     t->cache = test_read_file(WP_SOURCE_DIR "/data/cache.json", NULL);
-    const struct wp_gateway_options options = {.models_json = wp_view_of(t->models),
-                                               .betas_json = wp_view_of(t->betas),
+    const struct wp_gateway_options options = {.tables.models_json = wp_view_of(t->models),
+                                               .tables.betas_json = wp_view_of(t->betas),
                                                .cache_json = wp_view_of(t->cache),
                                                .ledger = t->ledger,
                                                .version = "test"};
