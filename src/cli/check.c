@@ -8,25 +8,19 @@
 #include "net/tls.h"
 
 // What only the files that the configuration names can tell.
-
-static size_t complain(const char *file, const char *error)
-{
-    fprintf(stderr, "%s: error: general_settings.%s\n", file, error);
-    return 1;
-}
-
-static size_t check_certificate(const struct wp_snapshot *snapshot, const char *file)
+static void check_certificate(const struct wp_snapshot *snapshot,
+                              struct wp_diagnostics *diagnostics)
 {
     struct wp_tls_context *context = NULL;
-    char error[512] = "", text[600];
+    char error[512] = "";
     if (snapshot->general.tls_certificate_file.len == 0)
-        return 0;
+        return;
     enum wp_err err =
         wp_tls_server_create(snapshot->general.tls_certificate_file, snapshot->general.tls_key_file,
                              &context, error, sizeof(error));
     wp_tls_context_unref(context);
-    snprintf(text, sizeof(text), "tls_certificate_file: %s", error);
-    return err == WP_OK ? 0 : complain(file, text);
+    if (err != WP_OK)
+        wp_config_add_tls_problem(diagnostics, snapshot, error);
 }
 
 static size_t check_tables(const struct wp_snapshot *snapshot, const char *file)
@@ -34,14 +28,16 @@ static size_t check_tables(const struct wp_snapshot *snapshot, const char *file)
     struct wp_table_sources sources = wp_process_tables(NULL, NULL);
     struct wp_model_table *models;
     struct wp_provider_tables *tables;
-    char error[512] = "", text[600];
+    char error[512] = "";
     sources.models_file = snapshot->general.models_file;
     sources.betas_file = snapshot->general.betas_file;
     enum wp_err err = wp_tables_load(&sources, &models, &tables, error, sizeof(error));
     wp_provider_tables_free(tables);
     wp_model_table_free(models);
-    snprintf(text, sizeof(text), "models_file, betas_file: %s", error);
-    return err == WP_OK ? 0 : complain(file, text);
+    if (err == WP_OK)
+        return 0;
+    fprintf(stderr, "%s: error: general_settings.models_file, betas_file: %s\n", file, error);
+    return 1;
 }
 
 static int run(int argc, char **argv)
@@ -58,6 +54,8 @@ static int run(int argc, char **argv)
     wp_log_init(WP_LOG_ERROR, false, STDERR_FILENO);
     struct wp_diagnostics *diagnostics = wp_diagnostics_create();
     enum wp_err err = wp_config_load_file(argv[1], diagnostics, &snapshot);
+    if (err == WP_OK)
+        check_certificate(snapshot, diagnostics);
     wp_process_print(diagnostics);
     size_t errors = diagnostics->errors, warnings = diagnostics->warnings;
     wp_diagnostics_free(diagnostics);
@@ -66,7 +64,7 @@ static int run(int argc, char **argv)
         wp_config_describe(snapshot, &out);
         fwrite(out.ptr, 1, out.len, stdout);
         wp_buf_free(&out);
-        errors += check_certificate(snapshot, argv[1]) + check_tables(snapshot, argv[1]);
+        errors += check_tables(snapshot, argv[1]);
         if (snapshot->general.master_key.len == 0)
             puts("no general_settings.master_key: only loopback addresses would be served");
     }

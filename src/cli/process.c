@@ -297,6 +297,19 @@ static void apply_limits(const struct wp_general_settings *general, struct wp_cr
     limits->connections_max = connections_per_worker(config->workers, limits->connections_max);
 }
 
+// What only the files that the configuration names can tell.
+static enum wp_err read_tls(struct process *p, const struct wp_snapshot *snapshot,
+                            struct wp_diagnostics *diagnostics)
+{
+    char error[512] = "";
+    const struct wp_general_settings *general = &snapshot->general;
+    enum wp_err err = wp_crew_read_tls(p->crew, general->tls_certificate_file,
+                                       general->tls_key_file, error, sizeof(error));
+    if (err != WP_OK)
+        wp_config_add_tls_problem(diagnostics, snapshot, error);
+    return err;
+}
+
 static bool start_crew(struct process *p, const struct wp_snapshot *snapshot)
 {
     char error[512] = "";
@@ -330,6 +343,8 @@ static void reload(struct process *p)
     }
     struct wp_diagnostics *diagnostics = wp_diagnostics_create();
     enum wp_err err = wp_config_load_file(p->options->config_path, diagnostics, &snapshot);
+    if (err == WP_OK)
+        err = read_tls(p, snapshot, diagnostics);
     wp_process_print(diagnostics);
     wp_diagnostics_free(diagnostics);
     if (err == WP_OK && !exposure_allowed(snapshot, p->options))
@@ -342,7 +357,7 @@ static void reload(struct process *p)
                p->options->config_path, error[0] != '\0' ? ": " : "", error);
         return;
     }
-    wp_crew_reload_tls(p->crew);
+    wp_crew_use_tls(p->crew);
     wp_log(WP_LOG_INFO, "config", "reloaded %s", p->options->config_path);
 }
 

@@ -163,3 +163,13 @@ void wp_diagnostics_print(const struct wp_diagnostics *diagnostics, struct wp_bu
     if (diagnostics->count < diagnostics->errors + diagnostics->warnings)
         wp_buf_append_cstring(out, "error: more problems than could be kept\n");
 }
+
+void wp_config_add_tls_problem(struct wp_diagnostics *diagnostics,
+                               const struct wp_snapshot *snapshot, const char *problem)
+{
+    const struct wp_place *place = &snapshot->general.tls_place;
+    const struct wp_path general = {.key = WP_VIEW("general_settings")};
+    const struct wp_path path = {.up = &general, .key = WP_VIEW("tls_certificate_file")};
+    wp_diagnostics_add(diagnostics, WP_DIAG_ERROR, place->file.len > 0 ? place : NULL, &path, "%s",
+                       problem);
+}

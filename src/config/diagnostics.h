@@ -3,17 +3,13 @@
 #define WP_CONFIG_DIAGNOSTICS_H
 
 #include "config/load.h"
+#include "config/snapshot.h"
 
 // Where a value stands in the document, as a chain of stack frames: "model_list[0].model_info".
 struct wp_path {
     const struct wp_path *up;
     wp_view key;  // ptr == NULL: an index
     size_t index; // 0-based
-};
-
-struct wp_place {
-    wp_view file;
-    uint32_t line, column;
 };
 
 // A problem at `place` (NULL: none) under `path` (NULL: none). Control bytes in the message are

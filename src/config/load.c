@@ -426,6 +426,26 @@ static void load_deployments(struct loader *l)
                            "model_list holds no deployment that can be served");
 }
 
+// Where it is asked for; a certificate goes with its key.
+static void note_tls(struct loader *l, const struct wp_path *general)
+{
+    struct wp_general_settings *settings = &l->snapshot->general;
+    bool certificate = settings->tls_certificate_file.len > 0, key = settings->tls_key_file.len > 0;
+    const char *given = certificate ? "tls_certificate_file" : "tls_key_file";
+    for (size_t s = 0; s < l->source_count && (certificate || key); s++) {
+        const struct wp_yaml_node *node =
+            wp_yaml_get(wp_yaml_get(l->sources[s].root, "general_settings"), given);
+        if (node == NULL)
+            continue;
+        settings->tls_place = node->place;
+        settings->tls_place.file = keep(l, node->place.file);
+        if (certificate != key)
+            wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, &node->place, general,
+                               "%s is missing: tls_certificate_file and tls_key_file go together",
+                               certificate ? "tls_key_file" : "tls_certificate_file");
+    }
+}
+
 static void load_settings(struct loader *l)
 {
     struct wp_router_settings *router = &l->snapshot->router;
@@ -458,18 +478,7 @@ static void load_settings(struct loader *l)
         apply_map(l, WP_LEVEL_GENERAL, wp_yaml_get(root, "general_settings"), &general,
                   &l->snapshot->general);
     }
-    bool certificate = l->snapshot->general.tls_certificate_file.len > 0;
-    if (certificate == (l->snapshot->general.tls_key_file.len > 0))
-        return;
-    const char *given = certificate ? "tls_certificate_file" : "tls_key_file";
-    for (size_t s = 0; s < l->source_count; s++) {
-        const struct wp_yaml_node *node =
-            wp_yaml_get(wp_yaml_get(l->sources[s].root, "general_settings"), given);
-        if (node != NULL)
-            wp_diagnostics_add(l->diagnostics, WP_DIAG_ERROR, &node->place, &general,
-                               "%s is missing: tls_certificate_file and tls_key_file go together",
-                               certificate ? "tls_key_file" : "tls_certificate_file");
-    }
+    note_tls(l, &general);
 }
 
 // Groups, aliases, fallbacks ---------------------------------------------------------------------

@@ -34,6 +34,11 @@ enum wp_err wp_config_load_file(const char *path, struct wp_diagnostics *diagnos
 enum wp_err wp_config_load_text(wp_view text, wp_view name, struct wp_diagnostics *diagnostics,
                                 struct wp_snapshot **out) WP_WARN_UNUSED;
 
+// What is wrong with the files that general_settings.tls_certificate_file and its key name, which
+// only who reads them can tell; noted at the place where they are named.
+void wp_config_add_tls_problem(struct wp_diagnostics *diagnostics,
+                               const struct wp_snapshot *snapshot, const char *problem);
+
 // docs/configuration.md, generated from the descriptor table.
 void wp_config_write_reference(struct wp_buf *out);
 // `warmpath check`: groups with their deployments (ids, platform, upstream) and fallbacks, then

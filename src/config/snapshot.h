@@ -144,6 +144,12 @@ struct wp_listen_settings {
     uint32_t upstream_head_bytes_max; // of an upstream's answer
 };
 
+// Where something stands in the configuration's files; file empty: nowhere.
+struct wp_place {
+    wp_view file;
+    uint32_t line, column;
+};
+
 struct wp_general_settings {
     wp_view master_key; // empty: loopback only, no identity
     bool store_prompts;
@@ -156,6 +162,7 @@ struct wp_general_settings {
     uint32_t failed_keys_per_minute; // of one address; 0: no limit; default 30
     struct wp_listen_settings listen;
     wp_view tls_certificate_file, tls_key_file;
+    struct wp_place tls_place;       // of the certificate, for what only its file can tell
     wp_view state_dir;               // empty: chosen by cli
     wp_view models_file, betas_file; // on top of the built-in tables; empty: none
 };

@@ -16,6 +16,8 @@ struct wp_crew {
     struct wp_crew_config config;
     struct wp_worker *workers;
     pthread_t *threads;
+    struct wp_tls_context **read_tls; // one per worker, until they are put in force
+    bool has_tls;
     uint32_t count;   // workers with a loop
     uint32_t running; // threads started
     _Atomic uint32_t drains;
@@ -94,6 +96,7 @@ static void destroy_worker(struct wp_worker *worker)
         wp_client_destroy(worker->client);
     if (worker->loop != NULL)
         wp_loop_destroy(worker->loop);
+    wp_tls_context_unref(atomic_load(&worker->next_tls));
 }
 
 static void *run(void *arg)
@@ -108,10 +111,20 @@ static void *run(void *arg)
     return NULL;
 }
 
+static void drop_read_tls(struct wp_crew *crew)
+{
+    for (uint32_t i = 0; i < crew->count; i++) {
+        wp_tls_context_unref(crew->read_tls[i]);
+        crew->read_tls[i] = NULL;
+    }
+}
+
 static void crew_free(struct wp_crew *crew)
 {
+    drop_read_tls(crew);
     for (uint32_t i = 0; i < crew->count; i++)
         destroy_worker(&crew->workers[i]);
+    wp_free(crew->read_tls);
     wp_free(crew->workers);
     wp_free(crew->threads);
     wp_free(crew);
@@ -125,6 +138,8 @@ enum wp_err wp_crew_start(const struct wp_crew_config *config, struct wp_crew **
     crew->config = *config;
     crew->workers = wp_alloc_or_die(config->workers * sizeof(*crew->workers));
     crew->threads = wp_alloc_or_die(config->workers * sizeof(*crew->threads));
+    crew->read_tls = wp_alloc_or_die(config->workers * sizeof(struct wp_tls_context *));
+    crew->has_tls = config->tls_certificate_file.len > 0;
     uint16_t port = config->port;
     enum wp_err err = WP_OK;
     if (port != 0 && !wp_listener_is_free(config->host, port, error, error_size))
@@ -200,20 +215,45 @@ void wp_crew_join(struct wp_crew *crew)
     crew_free(crew);
 }
 
-static void reload_tls(void *arg)
+// One context per worker: they would share its locks.
+enum wp_err wp_crew_read_tls(struct wp_crew *crew, wp_view certificate_file, wp_view key_file,
+                             char *error, size_t error_size)
 {
-    struct wp_worker *worker = arg;
-    char error[256] = "";
-    WP_CHECK_MAGIC(worker, WORKER_MAGIC);
-    if (wp_server_reload_tls(worker->server, error, sizeof(error)) != WP_OK)
-        wp_log(WP_LOG_ERROR, "tls", "certificate not reloaded, the old one stays: %s", error);
+    drop_read_tls(crew);
+    if ((certificate_file.len > 0) != crew->has_tls) {
+        snprintf(error, error_size, "HTTPS is switched %s by a restart only",
+                 crew->has_tls ? "off" : "on");
+        return WP_ERR_NOT_SUPPORTED;
+    }
+    enum wp_err err = WP_OK;
+    for (uint32_t i = 0; i < crew->count && crew->has_tls && err == WP_OK; i++)
+        err =
+            wp_tls_server_create(certificate_file, key_file, &crew->read_tls[i], error, error_size);
+    if (err != WP_OK)
+        drop_read_tls(crew);
+    return err;
 }
 
-void wp_crew_reload_tls(struct wp_crew *crew)
+static void take_tls(void *arg)
 {
-    for (uint32_t i = 0; i < crew->count; i++)
-        if (wp_loop_post(crew->workers[i].loop, reload_tls, &crew->workers[i]) != WP_OK)
-            wp_log(WP_LOG_ERROR, "tls", "worker %u was not told to reload", i);
+    struct wp_worker *worker = arg;
+    WP_CHECK_MAGIC(worker, WORKER_MAGIC);
+    struct wp_tls_context *context = atomic_exchange(&worker->next_tls, NULL);
+    if (context != NULL) // an earlier call has taken the later one's
+        wp_server_set_tls(worker->server, context);
+}
+
+void wp_crew_use_tls(struct wp_crew *crew)
+{
+    for (uint32_t i = 0; i < crew->count; i++) {
+        struct wp_worker *worker = &crew->workers[i];
+        if (crew->read_tls[i] == NULL)
+            continue;
+        wp_tls_context_unref(atomic_exchange(&worker->next_tls, crew->read_tls[i]));
+        crew->read_tls[i] = NULL;
+        if (wp_loop_post(worker->loop, take_tls, worker) != WP_OK)
+            wp_log(WP_LOG_ERROR, "tls", "worker %u was not told of the new certificate", i);
+    }
 }
 
 // The counts are read without a lock: they are for display.

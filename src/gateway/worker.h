@@ -18,6 +18,7 @@ struct wp_worker {
     uint64_t served, tidied;      // requests of the process at the last tidying; when it trimmed
     struct wp_warmer *warmer;     // worker 0
     struct wp_crew *crew;
+    struct wp_tls_context *_Atomic next_tls; // for connections to come; NULL: no change
 };
 
 struct wp_crew_config {
@@ -44,8 +45,12 @@ void wp_crew_drain(struct wp_crew *crew);
 bool wp_crew_finished(const struct wp_crew *crew);
 // Waits for the threads and frees everything.
 void wp_crew_join(struct wp_crew *crew);
-// Reads the certificate files again in every worker.
-void wp_crew_reload_tls(struct wp_crew *crew);
+// A certificate for connections to come, in two steps: its files are read, and nothing changes if
+// they are no good (`error` gets a sentence); then what was read last is put in force. HTTPS cannot
+// be switched on or off. Both on the thread that started the crew.
+enum wp_err wp_crew_read_tls(struct wp_crew *crew, wp_view certificate_file, wp_view key_file,
+                             char *error, size_t error_size) WP_WARN_UNUSED;
+void wp_crew_use_tls(struct wp_crew *crew);
 void wp_crew_counts(struct wp_crew *crew, size_t *connections, size_t *requests);
 
 #endif

@@ -555,9 +555,6 @@ enum wp_err wp_server_start(struct wp_loop *loop, const struct wp_server_config 
     wp_list_init(&server->connections);
     wp_timer_init(&server->deadline, loop, deadline_passed, server);
     wp_deferred_init(&server->drained_later, tell_drained, server);
-    snprintf(server->certificate, sizeof(server->certificate), "%.*s",
-             WP_VIEW_ARG(config->tls_certificate_file));
-    snprintf(server->key, sizeof(server->key), "%.*s", WP_VIEW_ARG(config->tls_key_file));
     enum wp_err err = WP_OK;
     if (config->tls_certificate_file.len > 0)
         err = wp_tls_server_create(config->tls_certificate_file, config->tls_key_file, &server->tls,
@@ -621,16 +618,9 @@ void wp_server_counts(const struct wp_server *server, size_t *connections, size_
     *requests = server->request_count;
 }
 
-enum wp_err wp_server_reload_tls(struct wp_server *server, char *error, size_t error_size)
+void wp_server_set_tls(struct wp_server *server, struct wp_tls_context *context)
 {
-    struct wp_tls_context *fresh = NULL;
-    if (server->tls == NULL)
-        return WP_OK;
-    enum wp_err err = wp_tls_server_create(wp_view_of(server->certificate), wp_view_of(server->key),
-                                           &fresh, error, error_size);
-    if (err != WP_OK)
-        return err;
+    WP_CHECK(server->tls != NULL);
     wp_tls_context_unref(server->tls);
-    server->tls = fresh;
-    return WP_OK;
+    server->tls = context;
 }

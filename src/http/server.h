@@ -10,6 +10,7 @@
 
 #include "http/headers.h"
 #include "net/loop.h"
+#include "net/tls.h"
 
 struct wp_server;         // one listener of one worker
 struct wp_server_request; // one request and its response
@@ -91,9 +92,9 @@ void wp_server_drain(struct wp_server *server, uint32_t deadline_ms, void (*drai
 void wp_server_destroy(struct wp_server *server);
 // Open connections and requests in flight.
 void wp_server_counts(const struct wp_server *server, size_t *connections, size_t *requests);
-// Reads the TLS certificate and key files again (new connections use them).
-enum wp_err wp_server_reload_tls(struct wp_server *server, char *error,
-                                 size_t error_size) WP_WARN_UNUSED;
+// New connections use this context from now on; the reference goes to the server. Only for a server
+// that was started with TLS.
+void wp_server_set_tls(struct wp_server *server, struct wp_tls_context *context);
 
 // The arena of the request: born with it, destroyed after on_closed.
 struct wp_arena *wp_request_arena(struct wp_server_request *request);

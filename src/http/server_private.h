@@ -15,7 +15,6 @@ struct wp_server {
     void *context;
     struct wp_listener *listener;
     struct wp_tls_context *tls;
-    char certificate[1024], key[1024];
     struct wp_list connections;
     size_t connection_count, request_count;
     bool draining, drained_told;

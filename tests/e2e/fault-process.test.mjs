@@ -68,39 +68,62 @@ async function startTls(t, row, general) {
   return { child, file, folder, port: Number(found[1]), output: () => output };
 }
 
-function secure(gateway, caFile) {
+function secure(gateway, caFile, path = "/v1/messages") {
   return new Promise((done, fail) => {
-    const text = JSON.stringify(body());
-    const options = { host: "127.0.0.1", port: gateway.port, path: "/v1/messages", method: "POST", ca: readFileSync(caFile), agent: false,
+    const text = path === "/v1/messages" ? JSON.stringify(body()) : "";
+    const options = { host: "127.0.0.1", port: gateway.port, path, method: text ? "POST" : "GET", ca: readFileSync(caFile), agent: false,
       headers: { "x-api-key": masterKey, "content-type": "application/json", "content-length": Buffer.byteLength(text) } };
     const request = https.request(options, (answer) => {
       const fingerprint = answer.socket.getPeerCertificate().fingerprint256;
-      answer.resume().on("end", () => done({ status: answer.statusCode, fingerprint }));
+      let said = "";
+      answer.on("data", (data) => (said += data)).on("end", () => done({ status: answer.statusCode, fingerprint, text: said }));
     });
     request.on("error", fail);
     request.end(text);
   });
 }
 
-test("B30 a new certificate is in force after SIGHUP; a broken one leaves the old", async (t) => {
+test("B30 a new certificate, or one at a new path, is in force after SIGHUP; a broken one leaves everything as it was", async (t) => {
   const folder = scratch();
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const issuer = authority(folder);
-  const [first, second] = [issuer.issue("first", { host: "127.0.0.1" }), issuer.issue("second", { host: "127.0.0.1" })];
+  const [first, second, third] = ["first", "second", "third"].map((name) => issuer.issue(name, { host: "127.0.0.1" }));
   const [cert, key] = [join(folder, "live.pem"), join(folder, "live.key")];
   const put = (files) => [copyFileSync(files.cert, cert), copyFileSync(files.key, key)];
+  const fingerprint = async () => (await secure(gateway, issuer.ca)).fingerprint;
+  const changed = (from) => until("the new certificate", async () => (await fingerprint()) !== from);
   put(first);
   const upstream = await ok(t);
   const gateway = await startTls(t, at(upstream.port), `  tls_certificate_file: ${cert}\n  tls_key_file: ${key}\n`);
-  const before = (await secure(gateway, issuer.ca)).fingerprint;
+  const config = readFileSync(gateway.file, "utf8");
+  const line = config.slice(0, config.indexOf("tls_certificate_file")).split("\n").length;
+  const told = (words) => until(words, () => new RegExp(`${gateway.file}:${line}:.*tls_certificate_file.*${words}`).test(gateway.output()));
+  let now = await fingerprint();
   put(second);
   gateway.child.kill("SIGHUP");
-  await until("the new certificate", async () => (await secure(gateway, issuer.ca)).fingerprint !== before);
-  const after = (await secure(gateway, issuer.ca)).fingerprint;
+  await changed(now);
+  now = await fingerprint();
+
   writeFileSync(cert, "no certificate");
+  writeFileSync(gateway.file, config.replaceAll("model_name: m", "model_name: renamed"));
   gateway.child.kill("SIGHUP");
-  await until("the complaint", () => /certificate/.test(gateway.output()));
-  assert.equal((await secure(gateway, issuer.ca)).fingerprint, after);
+  await told("cannot be used");
+  assert.equal(await fingerprint(), now);
+  const models = JSON.parse((await secure(gateway, issuer.ca, "/v1/models")).text).data.map(({ id }) => id);
+  assert.deepEqual(models, ["m"], "the rest of that file is not in force either");
+
+  writeFileSync(gateway.file, config.replaceAll(cert, third.cert).replaceAll(key, third.key));
+  gateway.child.kill("SIGHUP");
+  await changed(now);
+  now = await fingerprint();
+  writeFileSync(gateway.file, config.replaceAll(cert, join(folder, "nowhere.pem")).replaceAll(key, third.key));
+  gateway.child.kill("SIGHUP");
+  await until("the complaint", () => gateway.output().split("cannot be used").length > 2);
+  assert.equal(await fingerprint(), now);
+  writeFileSync(gateway.file, config.replace(/^ *tls_.*\n/gm, ""));
+  gateway.child.kill("SIGHUP");
+  await until("the complaint", () => /HTTPS is switched off by a restart only/.test(gateway.output()));
+  assert.equal(await fingerprint(), now);
 });
 
 // A gateway with one worker, and what the B23 tests do with it.
