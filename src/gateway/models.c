@@ -4,19 +4,45 @@
 #include "gateway/exchange.h"
 #include "json/writer.h"
 
-// "claude-sonnet-4-5" → what a picker shows. The name itself is the most honest title.
-static void write_model(struct wp_json_writer *w, wp_view name, int64_t started_ms)
+enum { LIST_MAX = 4 * 1024 * 1024 };
+
+// What the group can take: the least of its deployments' limits; 0: not known.
+static uint32_t least(const struct wp_front *front, const struct wp_resolved *group, bool input)
+{
+    uint32_t found = 0;
+    for (size_t i = 0; i < group->count; i++) {
+        struct wp_model_info info;
+        wp_runtime_model(front->runtime, group->deployments[i],
+                         group->deployments[i]->upstream_model, &info);
+        uint32_t limit = input ? info.max_input_tokens : info.max_output_tokens;
+        if (limit > 0 && (found == 0 || limit < found))
+            found = limit;
+    }
+    return found;
+}
+
+static void put_limit(struct wp_json_writer *w, const char *key, uint32_t limit)
+{
+    if (limit > 0)
+        wp_json_put_u64(w, key, limit);
+}
+
+// The name itself is the most honest title. OpenAI's shape stands beside Anthropic's: both kinds of
+// clients read this list.
+static void write_model(struct wp_json_writer *w, const struct wp_front *front, wp_view name,
+                        const struct wp_resolved *group)
 {
     char created[WP_RFC3339_LEN + 1];
-    wp_format_rfc3339(started_ms, created);
+    wp_format_rfc3339(front->gateway->started_ms, created);
     wp_json_open_object(w, NULL);
     wp_json_put_str(w, "id", name);
     wp_json_put_cstr(w, "type", "model");
     wp_json_put_str(w, "display_name", name);
     wp_json_put_cstr(w, "created_at", created);
-    // OpenAI's shape beside Anthropic's: both kinds of clients read this list.
+    put_limit(w, "max_input_tokens", least(front, group, true));
+    put_limit(w, "max_tokens", least(front, group, false));
     wp_json_put_cstr(w, "object", "model");
-    wp_json_put_i64(w, "created", started_ms / 1000);
+    wp_json_put_i64(w, "created", front->gateway->started_ms / 1000);
     wp_json_put_cstr(w, "owned_by", "warmpath");
     wp_json_close(w);
 }
@@ -30,47 +56,131 @@ static void send_buf(struct wp_front *front, struct wp_buf *buf)
     wp_buf_free(buf);
 }
 
-static void serve_models(struct wp_front *front)
+// A group whose every deployment is taken out of use is nothing that a caller could ask for.
+static bool is_usable(const struct wp_front *front, wp_view name, struct wp_resolved *group)
+{
+    if (!wp_snapshot_resolve(front->runtime->snapshot, name, group))
+        return false;
+    for (size_t i = 0; i < group->count; i++)
+        if (!group->deployments[i]->blocked)
+            return true;
+    return false;
+}
+
+struct page {
+    const wp_view *names; // usable ones
+    size_t count, from, to;
+};
+
+static size_t index_of(const struct page *page, wp_view name)
+{
+    size_t i = 0;
+    while (i < page->count && !wp_view_eq(page->names[i], name))
+        i++;
+    return i;
+}
+
+static enum wp_err list_usable(struct wp_front *front, struct page *page)
 {
     size_t count;
-    const wp_view *names = wp_snapshot_public_models(front->runtime->snapshot, &count);
-    struct wp_buf buf = wp_buf_make(4 * 1024 * 1024);
-    struct wp_json_writer w = wp_json_writer(&buf);
+    struct wp_resolved group;
+    const wp_view *all = wp_snapshot_public_models(front->runtime->snapshot, &count);
+    wp_view *names = wp_arena_array(front->arena, count + 1, sizeof(*names));
+    *page = (struct page){.names = names};
+    if (names == NULL)
+        return WP_ERR_NO_MEMORY;
+    for (size_t i = 0; i < count; i++)
+        if (is_usable(front, all[i], &group))
+            names[page->count++] = all[i];
+    page->to = page->count;
+    return WP_OK;
+}
+
+// limit, after_id and before_id as of Anthropic's list; without a limit everything comes at once.
+static enum wp_err choose_page(struct wp_front *front, struct page *page, const char **detail)
+{
+    enum { LIMIT_MAX = 1000 };
+    wp_view limit = wp_front_query(front, "limit");
+    wp_view after = wp_front_query(front, "after_id"), before = wp_front_query(front, "before_id");
+    uint64_t size = page->count;
+    *detail = "limit: a whole number from 1 to 1000 is required";
+    if (limit.len > 0 && (!wp_view_parse_u64(limit, &size) || size == 0 || size > LIMIT_MAX))
+        return WP_ERR_INVALID;
+    *detail = "after_id, before_id: there is no such model";
+    if (after.len > 0 && (page->from = index_of(page, after) + 1) > page->count)
+        return WP_ERR_INVALID;
+    if (before.len > 0 && (page->to = index_of(page, before)) == page->count)
+        return WP_ERR_INVALID;
+    if (page->to < page->from)
+        page->to = page->from;
+    if (page->to - page->from > size) {
+        if (before.len > 0 && after.len == 0)
+            page->from = page->to - (size_t)size;
+        else
+            page->to = page->from + (size_t)size;
+    }
+    return WP_OK;
+}
+
+static void put_id(struct wp_json_writer *w, const char *key, const struct page *page, size_t at)
+{
+    if (page->from < page->to)
+        wp_json_put_str(w, key, page->names[at]);
+    else
+        wp_json_put_null(w, key);
+}
+
+static void write_page(struct wp_front *front, const struct page *page, struct wp_buf *buf)
+{
+    struct wp_json_writer w = wp_json_writer(buf);
+    struct wp_resolved group;
+    bool backwards =
+        wp_front_query(front, "before_id").len > 0 && wp_front_query(front, "after_id").len == 0;
     wp_json_open_object(&w, NULL);
     wp_json_put_cstr(&w, "object", "list");
     wp_json_open_array(&w, "data");
-    for (size_t i = 0; i < count; i++)
-        write_model(&w, names[i], front->gateway->started_ms);
+    for (size_t i = page->from; i < page->to; i++)
+        if (is_usable(front, page->names[i], &group))
+            write_model(&w, front, page->names[i], &group);
     wp_json_close(&w);
-    wp_json_put_bool(&w, "has_more", false);
-    if (count > 0) {
-        wp_json_put_str(&w, "first_id", names[0]);
-        wp_json_put_str(&w, "last_id", names[count - 1]);
-    } else {
-        wp_json_put_null(&w, "first_id");
-        wp_json_put_null(&w, "last_id");
+    wp_json_put_bool(&w, "has_more", backwards ? page->from > 0 : page->to < page->count);
+    put_id(&w, "first_id", page, page->from);
+    put_id(&w, "last_id", page, page->to - 1);
+    wp_json_close(&w);
+}
+
+static void serve_models(struct wp_front *front)
+{
+    struct page page;
+    const char *detail = NULL;
+    enum wp_err err = list_usable(front, &page);
+    if (err == WP_OK)
+        err = choose_page(front, &page, &detail);
+    if (err != WP_OK) {
+        wp_front_error(front, err, wp_view_of(err == WP_ERR_INVALID ? detail : NULL),
+                       err == WP_ERR_NO_MEMORY ? 1 : -1);
+        return;
     }
-    wp_json_close(&w);
+    struct wp_buf buf = wp_buf_make(LIST_MAX);
+    write_page(front, &page, &buf);
     send_buf(front, &buf);
 }
 
+// Any name that a request may carry, also one that a wildcard or a hidden alias stands for.
 static void serve_model(struct wp_front *front)
 {
-    size_t count;
-    const wp_view *names = wp_snapshot_public_models(front->runtime->snapshot, &count);
-    for (size_t i = 0; i < count; i++) {
-        if (!wp_view_eq(names[i], front->path_rest))
-            continue;
-        struct wp_buf buf = wp_buf_make(64 * 1024);
-        struct wp_json_writer w = wp_json_writer(&buf);
-        write_model(&w, names[i], front->gateway->started_ms);
-        send_buf(front, &buf);
+    struct wp_resolved group;
+    if (!is_usable(front, front->path_rest, &group)) {
+        wp_front_error(front, WP_ERR_NOT_FOUND,
+                       wp_arena_printf(front->arena, "model: %.*s",
+                                       WP_VIEW_ARG(wp_view_sub(front->path_rest, 0, 200))),
+                       -1);
         return;
     }
-    wp_front_error(front, WP_ERR_NOT_FOUND,
-                   wp_arena_printf(front->arena, "model: %.*s",
-                                   WP_VIEW_ARG(wp_view_sub(front->path_rest, 0, 200))),
-                   -1);
+    struct wp_buf buf = wp_buf_make(64 * 1024);
+    struct wp_json_writer w = wp_json_writer(&buf);
+    write_model(&w, front, front->path_rest, &group);
+    send_buf(front, &buf);
 }
 
 // Claude Code probes the base URL with HEAD at each start; a browser gets the way to the console.
