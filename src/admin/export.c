@@ -1,45 +1,30 @@
 // The rows of a filter as a file: a slice is read on the pool, sent, and only when the client has
 // taken it the next one is read. Memory is one slice, however many rows there are.
 #include "admin/private.h"
-#include "base/alloc.h"
 
-enum { JOB_MAGIC = 0x4a4f4245, SLICE_ROWS = 1000, SLICE_MAX = 32 * 1024 * 1024 };
+enum { SLICE_ROWS = 1000, SLICE_MAX = 32 * 1024 * 1024 };
 
 struct job {
-    uint32_t magic;
-    struct wp_front *front; // NULL once the client has gone; touched on the worker only
+    struct wp_admin_query base; // must be the first
     struct wp_loop *loop;
-    struct wp_ledger *ledger;
-    struct wp_arena *arena;
     enum wp_export_format format;
-    struct wp_log_filter filter;
     struct wp_export_cursor cursor;
-    struct wp_buf slice;
-    enum wp_err err;
     bool reading; // on the pool
 };
-
-static void job_free(struct job *job)
-{
-    wp_buf_free(&job->slice);
-    wp_arena_destroy(job->arena);
-    job->magic = 0;
-    wp_free(job);
-}
 
 static void read_slice(void *arg)
 {
     struct job *job = arg;
-    WP_CHECK_MAGIC(job, JOB_MAGIC);
-    job->err = wp_ledger_export(job->ledger, &job->filter, job->format, SLICE_ROWS, &job->cursor,
-                                &job->slice);
+    WP_CHECK_MAGIC(&job->base, WP_ADMIN_QUERY_MAGIC);
+    job->base.err = wp_ledger_export(job->base.ledger, &job->base.filter, job->format, SLICE_ROWS,
+                                     &job->cursor, &job->base.out);
 }
 
 static void sent(void *arg);
 
 static bool read_next(struct job *job)
 {
-    wp_buf_clear(&job->slice);
+    wp_buf_clear(&job->base.out);
     job->reading = wp_loop_work(job->loop, read_slice, sent, job) == WP_OK;
     return job->reading;
 }
@@ -74,19 +59,19 @@ static void give_up(struct wp_front *front)
 static void sent(void *arg)
 {
     struct job *job = arg;
-    WP_CHECK_MAGIC(job, JOB_MAGIC);
-    struct wp_front *front = job->front;
+    WP_CHECK_MAGIC(&job->base, WP_ADMIN_QUERY_MAGIC);
+    struct wp_front *front = job->base.front;
     bool pause = false;
     job->reading = false;
     if (front == NULL) {
-        job_free(job);
+        wp_admin_query_free(&job->base);
         return;
     }
     if (front->aborted)
         return;
-    if (job->err != WP_OK ||
+    if (job->base.err != WP_OK ||
         (!wp_response_started(front->request) && send_head(front, job->format) != WP_OK) ||
-        wp_response_write(front->request, wp_buf_view(&job->slice), &pause) != WP_OK)
+        wp_response_write(front->request, wp_buf_view(&job->base.out), &pause) != WP_OK)
         give_up(front);
     else if (job->cursor.done)
         wp_response_end(front->request);
@@ -104,51 +89,23 @@ static void drained(struct wp_front *front)
 static void closed(struct wp_front *front)
 {
     struct job *job = front->data;
-    job->front = NULL;
+    job->base.front = NULL;
     if (!job->reading)
-        job_free(job);
-}
-
-static struct job *new_job(struct wp_front *front)
-{
-    struct job *job = wp_alloc(sizeof(*job));
-    struct wp_arena *arena = wp_arena_create(0);
-    if (job == NULL || arena == NULL) {
-        wp_free(job);
-        wp_arena_destroy(arena);
-        return NULL;
-    }
-    *job = (struct job){.magic = JOB_MAGIC,
-                        .front = front,
-                        .loop = front->worker->loop,
-                        .ledger = front->gateway->ledger,
-                        .arena = arena,
-                        .slice = wp_buf_make(SLICE_MAX)};
-    return job;
+        wp_admin_query_free(&job->base);
 }
 
 void wp_admin_export(struct wp_front *front)
 {
     wp_view format = wp_front_query(front, "format");
-    if (front->gateway->ledger == NULL) {
-        wp_front_error(front, WP_ERR_NOT_FOUND,
-                       WP_VIEW("Request logs are switched off (disable_spend_logs)"), -1);
-        return;
-    }
     if (!wp_view_is(format, "csv") && !wp_view_is(format, "jsonl")) {
         wp_front_error(front, WP_ERR_INVALID, WP_VIEW("format is csv or jsonl"), -1);
         return;
     }
-    struct job *job = new_job(front);
-    if (job == NULL) {
-        wp_front_error(front, WP_ERR_NO_MEMORY, (wp_view){NULL, 0}, 1);
+    struct job *job = wp_admin_query_begin(front, sizeof(*job), SLICE_MAX);
+    if (job == NULL)
         return;
-    }
+    job->loop = front->worker->loop;
     job->format = wp_view_is(format, "csv") ? WP_EXPORT_CSV : WP_EXPORT_JSONL;
-    if (!wp_admin_read_filter(front, job->arena, &job->filter)) {
-        job_free(job);
-        return;
-    }
     front->data = job;
     front->on_closed = closed;
     front->on_drain = drained;
