@@ -41,6 +41,7 @@ enum wp_retry_class {
     X(RESOLVE, 502, ELSEWHERE, "api_error", "The upstream's name could not be resolved")          \
     X(CONNECT, 502, ELSEWHERE, "api_error", "The upstream could not be reached")                  \
     X(CONNECT_TIMEOUT, 504, ELSEWHERE, "timeout_error", "Connecting to the upstream timed out")   \
+    X(STALLED, 503, ELSEWHERE, "api_error", "This machine is too busy to reach the upstream")     \
     X(TLS, 502, ELSEWHERE, "api_error", "The upstream's TLS certificate or handshake failed")     \
     X(RESET, 502, ANYWHERE, "api_error", "The upstream closed the connection")                    \
     X(UPSTREAM_TIMEOUT, 504, ELSEWHERE, "timeout_error", "The upstream did not answer in time")   \

@@ -86,71 +86,9 @@ static bool back_off(struct wp_exchange *x)
     return true;
 }
 
-static int64_t clamp_retry_after(int64_t ms)
-{
-    int64_t most = 60000, least = 1000;
-    return ms < least ? least : ms > most ? most : ms;
-}
-
-// enable_pre_call_checks left nothing: no deployment of the group takes a prompt of this size.
-// Returns the largest that one of them takes, 0 where the size is not the reason.
-static uint32_t prompt_limit(const struct wp_exchange *x)
-{
-    uint32_t most = 0;
-    for (size_t i = 0; i < x->plan->count; i++) {
-        const struct wp_candidate *candidate = &x->plan->candidates[i];
-        uint32_t own = candidate->deployment->max_input_tokens;
-        uint32_t limit = own != 0 ? own : candidate->model->max_input_tokens;
-        if (candidate->reason != WP_REASON_CONTEXT)
-            return 0;
-        most = limit > most ? limit : most;
-    }
-    return most;
-}
-
-// In the words of the provider, by which clients know that they have to compact.
-static void fail_too_long(struct wp_exchange *x, uint32_t most)
-{
-    wp_view message =
-        wp_arena_printf(x->arena, "prompt is too long: about %llu tokens > %u maximum",
-                        (unsigned long long)x->prompt.tokens, most);
-    wp_exchange_fail(x, WP_ERR_INVALID, message, -1);
-}
-
-// Limits alone stand in the way, so that the client has to slow down; or deployments are down.
-static bool all_limited(const struct wp_plan *plan)
-{
-    size_t limited = 0, down = 0;
-    for (size_t i = 0; i < plan->count; i++) {
-        const struct wp_candidate *candidate = &plan->candidates[i];
-        limited += candidate->limited ? 1 : 0;
-        down += candidate->reason == WP_REASON_COOLING && !candidate->limited ? 1 : 0;
-    }
-    return limited > 0 && down == 0;
-}
-
-static void fail_unavailable(struct wp_exchange *x)
-{
-    int64_t wait_ms = clamp_retry_after(x->plan->retry_after_ms);
-    long long seconds = (long long)((wait_ms + 999) / 1000);
-    if (all_limited(x->plan))
-        wp_exchange_fail(
-            x, WP_ERR_NO_DEPLOYMENT,
-            wp_arena_printf(x->arena,
-                            "Every deployment of %.*s is at its limit; try again in %lld seconds",
-                            WP_VIEW_ARG(x->group.group), seconds),
-            wait_ms);
-    else
-        wp_exchange_fail(
-            x, WP_ERR_DEPLOYMENTS_DOWN,
-            wp_arena_printf(x->arena, "No deployment of %.*s is healthy; try again in %lld seconds",
-                            WP_VIEW_ARG(x->group.group), seconds),
-            wait_ms);
-}
-
 static void nothing_usable(struct wp_exchange *x)
 {
-    uint32_t most = prompt_limit(x);
+    uint32_t most = wp_exchange_prompt_limit(x);
     if (most > 0 && !x->context_exceeded) {
         x->context_exceeded = true;
         x->fallbacks = 0;
@@ -168,10 +106,10 @@ static void nothing_usable(struct wp_exchange *x)
         return;
     }
     if (most > 0) {
-        fail_too_long(x, most);
+        wp_exchange_fail_too_long(x, most);
         return;
     }
-    fail_unavailable(x);
+    wp_exchange_fail_unavailable(x);
 }
 
 // What is left of the time that this request may wait for others' cache writes. A plan that keeps
@@ -551,9 +489,9 @@ static void start_attempt(struct wp_exchange *x)
 
 static void settle_failed_attempt(struct wp_exchange *x, const struct wp_upstream_error *error)
 {
-    // Our own want of memory says nothing about the deployment.
-    bool refused =
-        wp_err_info(error->err)->retry == WP_RETRY_NEVER || error->err == WP_ERR_NO_MEMORY;
+    // Our own want of memory or of a processor says nothing about the deployment.
+    bool ours = error->err == WP_ERR_NO_MEMORY || error->err == WP_ERR_STALLED;
+    bool refused = ours || wp_err_info(error->err)->retry == WP_RETRY_NEVER;
     struct wp_try *attempt = current_try(x);
     attempt->status = x->upstream_status;
     attempt->err = error->err;

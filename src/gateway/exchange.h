@@ -175,6 +175,14 @@ bool wp_exchange_may_try_again(struct wp_exchange *x, const struct wp_upstream_e
 // Says so in error->message when credentials were refused and this machine's clock is wrong.
 void wp_exchange_explain_skew(struct wp_exchange *x, struct wp_upstream_error *error);
 
+// enable_pre_call_checks left nothing: no deployment of the plan's group takes a prompt of this
+// size. The largest that one of them takes; 0 where the size is not the reason.
+uint32_t wp_exchange_prompt_limit(const struct wp_exchange *x);
+// In the words of the provider, by which clients know that they have to compact.
+void wp_exchange_fail_too_long(struct wp_exchange *x, uint32_t most);
+// The plan names nothing that could be tried: 429 where limits are the reason, 503 otherwise.
+void wp_exchange_fail_unavailable(struct wp_exchange *x);
+
 // relay.c: the client side.
 void wp_exchange_write(void *exchange, wp_view bytes); // wp_answer_write
 // A piece of the upstream's answer: what it yields for the client is sent at once, as one. False:

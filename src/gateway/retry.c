@@ -1,5 +1,5 @@
 // What a failed attempt means for the next one: the kind of failure, how often it may be tried
-// again, who pays.
+// again, who pays; and what the client hears when nothing is left to try.
 #include "gateway/exchange.h"
 
 #include "base/clock.h"
@@ -75,4 +75,65 @@ void wp_exchange_explain_skew(struct wp_exchange *x, struct wp_upstream_error *e
         ahead < 0 ? "behind" : "ahead of");
     if (message.ptr != NULL)
         error->message = message;
+}
+
+// Nothing is left to try ----------------------------------------------------------------------
+
+uint32_t wp_exchange_prompt_limit(const struct wp_exchange *x)
+{
+    uint32_t most = 0;
+    for (size_t i = 0; i < x->plan->count; i++) {
+        const struct wp_candidate *candidate = &x->plan->candidates[i];
+        uint32_t own = candidate->deployment->max_input_tokens;
+        uint32_t limit = own != 0 ? own : candidate->model->max_input_tokens;
+        if (candidate->reason != WP_REASON_CONTEXT)
+            return 0;
+        most = limit > most ? limit : most;
+    }
+    return most;
+}
+
+void wp_exchange_fail_too_long(struct wp_exchange *x, uint32_t most)
+{
+    wp_view message =
+        wp_arena_printf(x->arena, "prompt is too long: about %llu tokens > %u maximum",
+                        (unsigned long long)x->prompt.tokens, most);
+    wp_exchange_fail(x, WP_ERR_INVALID, message, -1);
+}
+
+static int64_t clamp_retry_after(int64_t ms)
+{
+    int64_t most = 60000, least = 1000;
+    return ms < least ? least : ms > most ? most : ms;
+}
+
+// Limits alone stand in the way, so that the client has to slow down; or deployments are down.
+static bool all_limited(const struct wp_plan *plan)
+{
+    size_t limited = 0, down = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct wp_candidate *candidate = &plan->candidates[i];
+        limited += candidate->limited ? 1 : 0;
+        down += candidate->reason == WP_REASON_COOLING && !candidate->limited ? 1 : 0;
+    }
+    return limited > 0 && down == 0;
+}
+
+void wp_exchange_fail_unavailable(struct wp_exchange *x)
+{
+    int64_t wait_ms = clamp_retry_after(x->plan->retry_after_ms);
+    long long seconds = (long long)((wait_ms + 999) / 1000);
+    if (all_limited(x->plan))
+        wp_exchange_fail(
+            x, WP_ERR_NO_DEPLOYMENT,
+            wp_arena_printf(x->arena,
+                            "Every deployment of %.*s is at its limit; try again in %lld seconds",
+                            WP_VIEW_ARG(x->group.group), seconds),
+            wait_ms);
+    else
+        wp_exchange_fail(
+            x, WP_ERR_DEPLOYMENTS_DOWN,
+            wp_arena_printf(x->arena, "No deployment of %.*s is healthy; try again in %lld seconds",
+                            WP_VIEW_ARG(x->group.group), seconds),
+            wait_ms);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "http/message.h"
@@ -20,6 +21,9 @@ enum {
     HOST_MAX = 255,
     HEAD_ROOM = 2048, // most request heads fit
     AHEAD_MAX = 4 * 1024 * 1024,
+    SLICE_MS = 250,
+    LATE_MS = 50,   // what a timer may be late by
+    STALLS_MAX = 3, // times the time to connect, however late this thread is
 };
 
 struct origin {
@@ -72,6 +76,8 @@ struct wp_call {
     wp_view host; // in the arena
     uint16_t port;
     uint32_t connect_ms, first_byte_ms, idle_ms;
+    uint32_t connect_left_ms; // of the time to connect, and when it began
+    uint64_t connect_begun_ns;
     struct wp_timer timer;
     enum wp_err timer_err;
     struct wp_call_timing timing;
@@ -223,14 +229,49 @@ void wp_call_cancel(struct wp_call *call)
         close_link(link);
 }
 
+// The time to connect passes in slices: one that was late (this thread had no processor, or was
+// busy) counts no more than any other, and what has happened meanwhile is looked at before anybody
+// is blamed.
+static void next_slice(struct wp_call *call)
+{
+    uint32_t ms = call->connect_left_ms < SLICE_MS ? call->connect_left_ms : SLICE_MS;
+    call->connect_left_ms -= ms;
+    wp_timer_start(&call->timer, ms == 0 ? 1 : ms);
+}
+
+static bool goes_on_connecting(struct wp_call *call)
+{
+    uint64_t now = wp_now_ns(), late_ns = now - call->timer.due_ns;
+    uint64_t passed_ms = (now - call->connect_begun_ns) / 1000000;
+    bool late = late_ns > LATE_MS * (uint64_t)1000000;
+    if (passed_ms >= STALLS_MAX * (uint64_t)call->connect_ms)
+        return false;
+    if (call->connect_left_ms == 0 && !late)
+        return false;
+    next_slice(call);
+    return true;
+}
+
+static void connecting_took_too_long(struct wp_call *call)
+{
+    uint64_t passed_ms = (wp_now_ns() - call->connect_begun_ns) / 1000000;
+    if (passed_ms > call->connect_ms + call->connect_ms / 4)
+        fail(call, WP_ERR_STALLED, "connecting took too long, on a machine that is too busy");
+    else
+        fail(call, WP_ERR_CONNECT_TIMEOUT, "connecting took too long");
+}
+
 static void timed_out(void *arg)
 {
     struct wp_call *call = arg;
     WP_CHECK_MAGIC(call, CALL_MAGIC);
+    if (call->timer_err == WP_ERR_CONNECT_TIMEOUT) {
+        if (!goes_on_connecting(call))
+            connecting_took_too_long(call);
+        return;
+    }
     fail(call, call->timer_err,
-         call->timer_err == WP_ERR_CONNECT_TIMEOUT ? "connecting took too long"
-         : call->answered                          ? "the answer fell silent"
-                                                   : "no answer came in time");
+         call->answered ? "the answer fell silent" : "no answer came in time");
 }
 
 static void arm(struct wp_call *call, uint32_t ms, enum wp_err err)
@@ -455,7 +496,10 @@ static void resolved(void *arg, const struct wp_addresses *addresses)
 
 static void resolve(struct wp_call *call)
 {
-    arm(call, call->connect_ms, WP_ERR_CONNECT_TIMEOUT);
+    call->timer_err = WP_ERR_CONNECT_TIMEOUT;
+    call->connect_left_ms = call->connect_ms;
+    call->connect_begun_ns = wp_now_ns();
+    next_slice(call);
     call->address = 0;
     if (call->addresses == NULL)
         call->addresses = WP_ARENA_NEW(call->arena, struct wp_addresses);

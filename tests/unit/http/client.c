@@ -93,7 +93,9 @@ struct outcome {
     struct wp_call *call;
     struct wp_buf body;
     uint32_t patience_ms; // with a silent peer
-    uint32_t busy_ms;     // spent in on_head, while more arrives
+    uint32_t connect_ms;
+    uint32_t stall_ms; // the loop's thread stands still so long once the call has been started
+    uint32_t busy_ms;  // spent in on_head, while more arrives
     int status;
     enum wp_err err;
     bool ended;
@@ -131,7 +133,8 @@ static void on_error(void *state, enum wp_err err, const char *detail)
 static void open_client(struct outcome *outcome)
 {
     struct wp_client_config config;
-    *outcome = (struct outcome){.body = wp_buf_make(1024 * 1024), .patience_ms = 10000};
+    *outcome = (struct outcome){
+        .body = wp_buf_make(1024 * 1024), .patience_ms = 10000, .connect_ms = 5000};
     wp_client_config_default(&config);
     assert_ok(wp_loop_create(&outcome->loop));
     assert_ok(wp_client_create(outcome->loop, &config, &outcome->client));
@@ -142,6 +145,11 @@ static void close_client(struct outcome *outcome)
     wp_client_destroy(outcome->client);
     wp_loop_destroy(outcome->loop);
     wp_buf_free(&outcome->body);
+}
+
+static void stand_still(void *arg)
+{
+    usleep(((struct outcome *)arg)->stall_ms * 1000);
 }
 
 static void ask(struct outcome *outcome, uint16_t port)
@@ -158,7 +166,7 @@ static void ask(struct outcome *outcome, uint16_t port)
         .header_count = 1,
         .body = body,
         .body_count = 2,
-        .connect_timeout_ms = 5000,
+        .connect_timeout_ms = outcome->connect_ms,
         .first_byte_timeout_ms = outcome->patience_ms,
         .idle_timeout_ms = outcome->patience_ms,
         .retry_stale = true,
@@ -168,7 +176,12 @@ static void ask(struct outcome *outcome, uint16_t port)
     outcome->err = WP_OK;
     outcome->ended = false;
     assert_ok(wp_call_start(outcome->client, &request, &events, outcome, &outcome->call));
+    struct wp_timer timer;
+    wp_timer_init(&timer, outcome->loop, stand_still, outcome);
+    if (outcome->stall_ms > 0)
+        wp_timer_start(&timer, 0);
     wp_loop_run(outcome->loop);
+    wp_timer_stop(&timer);
 }
 
 static void check_answer(const char *answer, bool close_after, const char *expected)
@@ -320,12 +333,64 @@ static void test_stale_connection(void **state)
     assert_int_equal(peer.requests, 3);
 }
 
+// A listener whose queue is full: the kernel drops what would connect.
+static int deaf_listener(uint16_t *port, int fill[4])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(listener, 0), 0);
+    getsockname(listener, (struct sockaddr *)&address, &len);
+    *port = ntohs(address.sin_port);
+    for (int i = 0; i < 4; i++) {
+        fill[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)connect(fill[i], (struct sockaddr *)&address, len);
+    }
+    return listener;
+}
+
+// Time in which this thread stood still is not held against the peer.
+static void test_connecting_while_the_thread_stands_still(void **state)
+{
+    (void)state;
+    static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    const struct peer_step steps[] = {STEP(ok)};
+    struct peer peer;
+    struct outcome outcome;
+    uint16_t port;
+    int fill[4], listener = deaf_listener(&port, fill);
+    peer_start(&peer, steps, 1);
+    open_client(&outcome);
+    outcome.connect_ms = 300;
+    ask(&outcome, port);
+    assert_err(outcome.err, WP_ERR_CONNECT_TIMEOUT);
+    outcome.stall_ms = 600;
+    ask(&outcome, port);
+    assert_err(outcome.err, WP_ERR_STALLED);
+    ask(&outcome, peer.port); // it was connected all the time
+    assert_err(outcome.err, WP_OK);
+    assert_view(wp_buf_view(&outcome.body), "ok");
+    outcome.stall_ms = 1000; // not for ever: three times the time to connect
+    ask(&outcome, port);
+    assert_err(outcome.err, WP_ERR_STALLED);
+    close_client(&outcome);
+    peer_stop(&peer);
+    for (int i = 0; i < 4; i++)
+        close(fill[i]);
+    close(listener);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_split),        cmocka_unit_test(test_broken_answers),
-        cmocka_unit_test(test_reset_behind_bytes), cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_nobody_listens),     cmocka_unit_test(test_stale_connection),
+        cmocka_unit_test(test_every_split),
+        cmocka_unit_test(test_broken_answers),
+        cmocka_unit_test(test_reset_behind_bytes),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_nobody_listens),
+        cmocka_unit_test(test_stale_connection),
+        cmocka_unit_test(test_connecting_while_the_thread_stands_still),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
