@@ -16,7 +16,7 @@ static bool on_head(void *arg, struct wp_message *message)
 {
     struct witness *witness = arg;
     wp_buf_printf(&witness->log, "head %u ", (unsigned)message->parser.status_code);
-    wp_buf_append(&witness->log, wp_buf_view(&message->target));
+    wp_buf_append(&witness->log, message->target.here);
     for (size_t i = 0; i < message->headers.count; i++) {
         const struct wp_header *header = &message->headers.list[i];
         FUZZ_CHECK(header->name.len > 0);

@@ -6,7 +6,12 @@
 
 #include "base/alloc.h"
 
-enum { ARENA_MAGIC = 0x41524e41, FIRST_CHUNK = 2048, MAX_CHUNK = 64 * 1024, ALIGNMENT = 16 };
+enum {
+    ARENA_MAGIC = 0x41524e41,
+    SMALLEST = 1024, // a call with a short head; four of it are a small request
+    MAX_CHUNK = 64 * SMALLEST,
+    ALIGNMENT = 16,
+};
 
 struct chunk {
     struct chunk *next;
@@ -41,7 +46,7 @@ static const uint32_t spare_max = 0;
 #else
 static const uint32_t spare_max = 64; // of each size: at most 8 MiB per thread, less after a trim
 #endif
-enum { SIZES = 6 }; // FIRST_CHUNK << 0 … 5
+enum { SIZES = 7 }; // SMALLEST << 0 … 6
 
 struct spares {
     struct chunk *first[SIZES];
@@ -109,7 +114,7 @@ static void join_threads(void)
 static size_t size_index(size_t size)
 {
     for (size_t i = 0; i < SIZES; i++)
-        if (size == (size_t)FIRST_CHUNK << i)
+        if (size == (size_t)SMALLEST << i)
             return i;
     return SIZES;
 }
@@ -183,13 +188,21 @@ void wp_arena_totals(struct wp_arena_totals *out)
 
 struct wp_arena *wp_arena_create(size_t limit)
 {
-    struct chunk *chunk = take_chunk(FIRST_CHUNK);
+    return wp_arena_create_with(limit, 2 * SMALLEST);
+}
+
+struct wp_arena *wp_arena_create_with(size_t limit, size_t first)
+{
+    size_t size = SMALLEST;
+    while (size < first && size < MAX_CHUNK)
+        size *= 2;
+    struct chunk *chunk = take_chunk(size);
     if (chunk == NULL)
         return NULL;
     struct wp_arena *arena = (struct wp_arena *)(void *)chunk->data;
-    *arena = (struct wp_arena){
-        .magic = ARENA_MAGIC, .current = chunk, .limit = limit, .held = FIRST_CHUNK};
-    chunk->used = (sizeof(*arena) + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
+    *arena =
+        (struct wp_arena){.magic = ARENA_MAGIC, .current = chunk, .limit = limit, .held = size};
+    chunk->used = sizeof(*arena);
     return arena;
 }
 
@@ -210,11 +223,11 @@ void wp_arena_destroy(struct wp_arena *arena)
 }
 
 // Chunks double as the arena does, but stay small beside what is there: of a stream's arena, which
-// lives for minutes, at most a third lies idle.
+// lives for minutes, little lies idle.
 static size_t next_size(const struct wp_arena *arena)
 {
-    size_t size = FIRST_CHUNK;
-    while (size < MAX_CHUNK && size * 4 <= arena->held)
+    size_t size = SMALLEST;
+    while (size < MAX_CHUNK && size * 8 <= arena->held)
         size *= 2;
     return size;
 }
@@ -237,35 +250,54 @@ static struct chunk *grow(struct wp_arena *arena, size_t size)
     return chunk;
 }
 
-// Not zeroed.
-static void *reserve(struct wp_arena *arena, size_t size)
+static size_t aligned(size_t at, size_t alignment)
+{
+    return (at + alignment - 1) & ~(alignment - 1);
+}
+
+static bool has_room(const struct chunk *chunk, size_t size, size_t alignment)
+{
+    size_t at = aligned(chunk->used, alignment);
+    return at <= chunk->size && chunk->size - at >= size;
+}
+
+// The newest chunk, or the one before it, which a large piece may have left half empty.
+static struct chunk *with_room(struct chunk *newest, size_t size, size_t alignment)
+{
+    if (has_room(newest, size, alignment))
+        return newest;
+    return newest->next != NULL && has_room(newest->next, size, alignment) ? newest->next : NULL;
+}
+
+// Not zeroed. Strings need no alignment: packed they are a third shorter.
+static void *reserve(struct wp_arena *arena, size_t size, size_t alignment)
 {
     WP_CHECK_MAGIC(arena, ARENA_MAGIC);
     if (size > SIZE_MAX - ALIGNMENT)
         return NULL;
-    size = (size + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1);
     if ((arena->limit != 0 && size > arena->limit - arena->used) || wp_alloc_must_fail())
         return NULL;
-    struct chunk *chunk = arena->current;
-    if (chunk->size - chunk->used < size)
+    struct chunk *chunk = with_room(arena->current, size, alignment);
+    if (chunk == NULL)
         chunk = grow(arena, size);
     if (chunk == NULL)
         return NULL;
-    void *ptr = chunk->data + chunk->used;
-    chunk->used += size;
+    size_t at = aligned(chunk->used, alignment);
+    void *ptr = chunk->data + at;
+    chunk->used = at + size;
     arena->used += size;
     return ptr;
 }
 
 void *wp_arena_alloc(struct wp_arena *arena, size_t size)
 {
-    void *ptr = reserve(arena, size);
+    void *ptr = reserve(arena, size, ALIGNMENT);
     return ptr == NULL ? NULL : memset(ptr, 0, size);
 }
 
 void *wp_arena_raw(struct wp_arena *arena, size_t size)
 {
-    return reserve(arena, size);
+    return reserve(arena, size, ALIGNMENT);
 }
 
 void *wp_arena_array(struct wp_arena *arena, size_t count, size_t size)
@@ -291,7 +323,7 @@ wp_view wp_arena_concat(struct wp_arena *arena, const wp_view *parts, size_t cou
     size_t len = 0;
     for (size_t i = 0; i < count; i++)
         len += parts[i].len;
-    char *ptr = reserve(arena, len + 1);
+    char *ptr = reserve(arena, len + 1, 1);
     if (ptr == NULL)
         return (wp_view){NULL, 0};
     size_t at = 0;
@@ -323,7 +355,7 @@ wp_view wp_arena_printf(struct wp_arena *arena, const char *format, ...)
     va_copy(again, args);
     int len = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    char *ptr = len < 0 ? NULL : reserve(arena, (size_t)len + 1);
+    char *ptr = len < 0 ? NULL : reserve(arena, (size_t)len + 1, 1);
     if (ptr != NULL)
         vsnprintf(ptr, (size_t)len + 1, format, again);
     va_end(again);

@@ -13,6 +13,8 @@ struct wp_arena;
 
 // `limit` in bytes over the life of the arena, 0 for none. NULL when memory is short.
 struct wp_arena *wp_arena_create(size_t limit);
+// The same with room for some `first` bytes at once, for what lives long: less of it lies idle.
+struct wp_arena *wp_arena_create_with(size_t limit, size_t first);
 // Runs the hooks, newest first, then frees everything. NULL is allowed.
 void wp_arena_destroy(struct wp_arena *arena);
 

@@ -22,11 +22,11 @@ enum wp_err wp_exchange_enter_group(struct wp_exchange *x, wp_view model)
         return WP_ERR_UNKNOWN_MODEL;
     if (group.count > WP_PLAN_MAX)
         group.count = WP_PLAN_MAX;
-    struct wp_model_info *models = wp_arena_array(x->arena, group.count, sizeof(*models));
+    struct wp_model_info *models = wp_arena_array(x->body_arena, group.count, sizeof(*models));
     if (models == NULL)
         return WP_ERR_NO_MEMORY;
     for (size_t i = 0; i < group.count; i++) {
-        wp_view upstream = wp_resolved_upstream_model(x->arena, &group, group.deployments[i]);
+        wp_view upstream = wp_resolved_upstream_model(x->body_arena, &group, group.deployments[i]);
         if (upstream.ptr == NULL)
             return WP_ERR_NO_MEMORY;
         wp_runtime_model(runtime, group.deployments[i], upstream, &models[i]);
@@ -191,6 +191,18 @@ static bool wait_for_writer(struct wp_exchange *x)
     return true;
 }
 
+static bool more_tries(struct wp_exchange *x)
+{
+    uint32_t room = x->try_room == WP_ATTEMPTS_LOGGED ? 0 : x->try_room * 4;
+    struct wp_try *more = room == 0 ? x->tries : wp_arena_array(x->arena, room, sizeof(*more));
+    if (more == NULL || room == 0)
+        return more != NULL;
+    memcpy(more, x->tries, x->try_count * sizeof(*more));
+    x->tries = more;
+    x->try_room = room;
+    return true;
+}
+
 // For the plan of this group and the try that follows.
 static bool make_room(struct wp_exchange *x)
 {
@@ -198,9 +210,7 @@ static bool make_room(struct wp_exchange *x)
         x->plan = wp_arena_alloc(x->arena, WP_PLAN_SIZE(x->group.count));
         x->plan_room = x->plan == NULL ? 0 : x->group.count;
     }
-    if (x->try_count < WP_ATTEMPTS_LOGGED && x->tries[x->try_count] == NULL)
-        x->tries[x->try_count] = WP_ARENA_NEW(x->arena, struct wp_try);
-    return x->plan != NULL && (x->try_count == WP_ATTEMPTS_LOGGED || x->tries[x->try_count]);
+    return x->plan != NULL && (x->try_count < x->try_room || more_tries(x));
 }
 
 void wp_exchange_plan(struct wp_exchange *x)
@@ -236,7 +246,7 @@ void wp_exchange_plan(struct wp_exchange *x)
 static struct wp_try *current_try(struct wp_exchange *x)
 {
     uint32_t last = x->try_count == 0 ? 0 : x->try_count - 1;
-    return x->tries[last < WP_ATTEMPTS_LOGGED ? last : WP_ATTEMPTS_LOGGED - 1];
+    return &x->tries[last < WP_ATTEMPTS_LOGGED ? last : WP_ATTEMPTS_LOGGED - 1];
 }
 
 static void note_timing(struct wp_exchange *x)
@@ -355,7 +365,7 @@ static void send_upstream(struct wp_exchange *x)
 {
     const struct wp_deployment_config *deployment = current_try(x)->deployment;
     uint32_t timeout_ms = head_timeout_ms(x, deployment);
-    struct wp_call_request request = wp_upstream_call(&x->upstream);
+    struct wp_call_request request = wp_upstream_call(x->upstream);
     request.first_byte_timeout_ms = timeout_ms;
     request.idle_timeout_ms =
         x->request.stream ? first_of(deployment->stream_idle_timeout_ms, 300000, 0) : timeout_ms;
@@ -378,10 +388,30 @@ static enum wp_err add_hop(struct wp_exchange *x)
     wp_view before = wp_headers_get(&x->front->head->headers, WP_HOP_HEADER);
     wp_view hops = wp_view_of(x->gateway->instance);
     if (before.len > 0)
-        hops = wp_arena_printf(x->arena, "%.*s,%s", WP_VIEW_ARG(before), x->gateway->instance);
+        hops = wp_arena_printf(x->body_arena, "%.*s,%s", WP_VIEW_ARG(before), x->gateway->instance);
     if (hops.ptr == NULL)
         return WP_ERR_NO_MEMORY;
-    return wp_headers_add(&x->upstream.headers, WP_VIEW(WP_HOP_HEADER), hops);
+    return wp_headers_add(&x->upstream->headers, WP_VIEW(WP_HOP_HEADER), hops);
+}
+
+// What the log shows of the request; the request itself goes with the body.
+static enum wp_err keep_for_log(struct wp_exchange *x)
+{
+    const struct wp_upstream_request *upstream = x->upstream;
+    wp_view *dropped = NULL;
+    current_try(x)->api_base = wp_arena_copy(x->arena, upstream->api_base);
+    if (upstream->dropped_count > 0)
+        dropped = wp_arena_array(x->arena, upstream->dropped_count, sizeof(*dropped));
+    if (current_try(x)->api_base.ptr == NULL || (dropped == NULL && upstream->dropped_count > 0))
+        return WP_ERR_NO_MEMORY;
+    for (size_t i = 0; i < upstream->dropped_count; i++) {
+        dropped[i] = wp_arena_copy(x->arena, upstream->dropped[i]);
+        if (dropped[i].ptr == NULL)
+            return WP_ERR_NO_MEMORY;
+    }
+    x->dropped = dropped;
+    x->dropped_count = upstream->dropped_count;
+    return WP_OK;
 }
 
 static void build_and_send(struct wp_exchange *x)
@@ -406,16 +436,19 @@ static void build_and_send(struct wp_exchange *x)
         .region = wp_credentials_region(compiled, x->arena),
         .wall_ms = wp_wall_ms(),
     };
-    enum wp_err err = wp_provider_build(&input, x->arena, &x->upstream, &detail);
+    if (x->upstream == NULL)
+        x->upstream = WP_ARENA_NEW(x->body_arena, struct wp_upstream_request);
+    enum wp_err err = x->upstream == NULL ? WP_ERR_NO_MEMORY : WP_OK;
+    if (err == WP_OK)
+        err = wp_provider_build(&input, x->body_arena, x->upstream, &detail);
     if (err == WP_OK)
         err = add_hop(x);
+    if (err == WP_OK)
+        err = keep_for_log(x);
     if (err != WP_OK) {
         fail_locally(x, err, detail == NULL ? "the request could not be built" : detail);
         return;
     }
-    current_try(x)->api_base = x->upstream.api_base;
-    x->dropped = (wp_view *)(uintptr_t)x->upstream.dropped;
-    x->dropped_count = x->upstream.dropped_count;
     send_upstream(x);
 }
 
@@ -462,6 +495,18 @@ static size_t group_index(const struct wp_exchange *x, const struct wp_deploymen
     return 0;
 }
 
+// What is known of the attempt's model, for the price at the end; NULL: memory is short.
+static const struct wp_model_info *lasting_model(struct wp_exchange *x,
+                                                 const struct wp_deployment_config *deployment)
+{
+    if (!deployment->wildcard)
+        return &x->front->runtime->deployments[deployment->index].model;
+    struct wp_model_info *copy = WP_ARENA_NEW(x->arena, struct wp_model_info);
+    if (copy != NULL)
+        *copy = x->models[x->candidate_index];
+    return copy;
+}
+
 static void start_attempt(struct wp_exchange *x)
 {
     const struct wp_candidate *candidate = &x->plan->candidates[0];
@@ -470,7 +515,7 @@ static void start_attempt(struct wp_exchange *x)
     *current_try(x) =
         (struct wp_try){.deployment = candidate->deployment, .begun_ns = x->plan_request.now_ns};
     x->candidate_index = group_index(x, candidate->deployment);
-    x->model = &x->models[x->candidate_index];
+    x->model = lasting_model(x, candidate->deployment);
     x->answer = NULL;
     x->upstream_status = 0;
     x->response_begun = false;
@@ -479,7 +524,7 @@ static void start_attempt(struct wp_exchange *x)
     wp_exchange_set(x, WP_EXCHANGE_CREDENTIALS);
     x->upstream_model = wp_resolved_upstream_model(x->arena, &x->group, candidate->deployment);
     current_try(x)->upstream_model = x->upstream_model;
-    if (x->upstream_model.ptr == NULL)
+    if (x->upstream_model.ptr == NULL || x->model == NULL)
         fail_locally(x, WP_ERR_NO_MEMORY, NULL);
     else
         get_credentials(x);

@@ -262,5 +262,5 @@ void wp_exchange_keep(struct wp_exchange *x)
     if (x->kept.renewals > 0 && x->kept.lapsed)
         x->kept_warm_saved = (double)read * x->kept.per_token;
     uint32_t last = x->try_count - 1;
-    keep(x, x->tries[last < WP_ATTEMPTS_LOGGED ? last : WP_ATTEMPTS_LOGGED - 1]->deployment, usage);
+    keep(x, x->tries[last < WP_ATTEMPTS_LOGGED ? last : WP_ATTEMPTS_LOGGED - 1].deployment, usage);
 }

@@ -106,7 +106,8 @@ static void *begin(struct wp_front *front)
         return NULL;
     }
     x->magic = WP_EXCHANGE_MAGIC;
-    x->tries[0] = &x->first_try;
+    x->tries = &x->first_try;
+    x->try_room = 1;
     x->state_since_ns = front->accepted_ns;
     x->front = front;
     x->worker = front->worker;
@@ -115,7 +116,6 @@ static void *begin(struct wp_front *front)
     x->operation = front->route->kind == WP_OP_IN_PATH ? WP_OP_MESSAGES
                                                        : (enum wp_operation)front->route->kind;
     x->dialect = wp_dialect_of(front->head);
-    wp_reframe_init(&x->reframe);
     x->body = wp_buf_make(body_limit(front));
     x->upstream_error_body = wp_buf_make(WP_UPSTREAM_ERROR_MAX);
     x->hold = wp_buf_make(WP_JSON_ANSWER_MAX);
@@ -306,7 +306,7 @@ void wp_exchange_drop_body(struct wp_exchange *x)
 {
     const struct wp_general_settings *general = &x->front->runtime->snapshot->general;
     bool sent = x->call == NULL || wp_call_timing(x->call)->sent != 0;
-    bool wanted = general->store_prompts || x->tries[x->try_count - 1]->deployment->keep_warm;
+    bool wanted = general->store_prompts || x->tries[x->try_count - 1].deployment->keep_warm;
     if (wanted || !sent)
         return;
     struct wp_request kept = {
@@ -319,7 +319,11 @@ void wp_exchange_drop_body(struct wp_exchange *x)
         .tool_count = x->request.tool_count,
     };
     x->request = kept;
-    x->upstream.body = (struct wp_spans){0};
+    x->upstream = NULL;
+    x->models = NULL;
+    x->plan_request.models = NULL;
+    for (size_t i = 0; i < x->plan->count; i++)
+        x->plan->candidates[i].model = NULL;
     wp_buf_free(&x->body);
     wp_arena_destroy(x->body_arena);
     x->body_arena = NULL;
@@ -365,7 +369,8 @@ static void on_closed(void *state)
     wp_arena_destroy(x->body_arena);
     wp_buf_free(&x->hold);
     wp_buf_free(&x->upstream_error_body);
-    wp_reframe_free(&x->reframe);
+    if (x->reframe != NULL)
+        wp_reframe_free(x->reframe);
     atomic_fetch_sub(&x->gateway->counters.in_flight, 1);
     x->magic = 0;
 }

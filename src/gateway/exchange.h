@@ -61,7 +61,7 @@ struct wp_exchange {
     enum wp_operation operation;
     enum wp_dialect dialect;    // of the client
     struct wp_model_path asked; // of dialects that say it in the path
-    struct wp_reframe reframe;  // DIALECT_BEDROCK: the stream's frames
+    struct wp_reframe *reframe; // DIALECT_BEDROCK: the stream's frames
 
     // the request
     struct wp_buf body;
@@ -83,7 +83,7 @@ struct wp_exchange {
     // where it may go
     struct wp_resolved group;
     wp_view asked_group;          // the first group: what fallbacks are looked up by
-    struct wp_model_info *models; // one per group.deployments
+    struct wp_model_info *models; // one per group.deployments; with the body
     struct wp_plan *plan;         // with room for plan_room candidates
     size_t plan_room;
     struct wp_plan_request plan_request;
@@ -105,13 +105,12 @@ struct wp_exchange {
     // the attempt under way
     struct wp_attempt attempt;
     bool attempt_open;
-    struct wp_try *tries[WP_ATTEMPTS_LOGGED]; // the first is first_try
-    struct wp_try first_try;
-    uint32_t try_count;
+    struct wp_try *tries, first_try; // try_count of them; there is mostly one
+    uint32_t try_count, try_room;
     size_t candidate_index; // in group.deployments
     const struct wp_model_info *model;
     wp_view upstream_model;
-    struct wp_upstream_request upstream;
+    struct wp_upstream_request *upstream; // with the body
     struct wp_aws_keys keys;
     wp_view access_token; // Google's
     struct wp_renewal_wait *credentials_wait;

@@ -32,12 +32,22 @@ static void send_bytes(void *exchange, wp_view bytes)
     }
 }
 
+static bool make_reframe(struct wp_exchange *x)
+{
+    if (x->reframe != NULL)
+        return true;
+    x->reframe = WP_ARENA_NEW(x->arena, struct wp_reframe);
+    if (x->reframe != NULL)
+        wp_reframe_init(x->reframe);
+    return x->reframe != NULL;
+}
+
 // `sse` in the client's dialect.
 static void send_to_client(struct wp_exchange *x, wp_view sse)
 {
     if (x->dialect != WP_DIALECT_BEDROCK || x->ended)
         send_bytes(x, sse);
-    else if (wp_reframe_feed(&x->reframe, sse, send_bytes, x) != WP_OK)
+    else if (!make_reframe(x) || wp_reframe_feed(x->reframe, sse, send_bytes, x) != WP_OK)
         x->writing_failed = true;
 }
 

@@ -13,7 +13,7 @@ enum { HOLD_NS = 500000000 }; // longer ago: the hold ran out, the upstream was 
 
 static const struct wp_try *last_try(const struct wp_exchange *x)
 {
-    return x->try_count == 0 ? NULL : x->tries[x->try_count - 1];
+    return x->try_count == 0 ? NULL : &x->tries[x->try_count - 1];
 }
 
 double wp_exchange_spend(const struct wp_exchange *x, double *saved)
@@ -216,7 +216,7 @@ static wp_view attempts_json(struct wp_exchange *x)
     struct wp_json_writer w = wp_json_writer(&buf);
     wp_json_open_array(&w, NULL);
     for (uint32_t i = 0; i < x->try_count; i++) {
-        const struct wp_try *attempt = x->tries[i];
+        const struct wp_try *attempt = &x->tries[i];
         wp_json_open_object(&w, NULL);
         wp_json_put_str(&w, "model_id", attempt->deployment->id);
         wp_json_put_str(&w, "api_base", attempt->api_base);

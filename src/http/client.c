@@ -17,6 +17,7 @@ enum {
     ORIGINS_MAX = 4096,
     HEADERS_MAX = 256,
     ARENA_MAX = 16 * 1024 * 1024,
+    ARENA_FIRST = 1024, // the call and a short head
     CONNECT_MS = 10000,
     HOST_MAX = 255,
     HEAD_ROOM = 2048, // most request heads fit
@@ -70,7 +71,7 @@ struct wp_call {
     const wp_view *body;
     size_t body_count;
     bool tls, is_head, retry_stale, allow_link_local, reused, answered, paused, done, ended;
-    struct wp_addresses *addresses; // in the arena, once resolved
+    struct wp_addresses *addresses; // while a connection is being opened
     size_t address;                 // being tried
     struct wp_lookup *lookup;
     wp_view host; // in the arena
@@ -176,6 +177,7 @@ static void free_call(void *arg)
     wp_message_free(&call->message);
     wp_buf_free(&call->ahead);
     wp_buf_free(&call->head);
+    wp_free(call->addresses);
     call->magic = 0;
     wp_arena_destroy(call->arena); // with the call in it
 }
@@ -376,7 +378,8 @@ static void conn_end(void *arg, enum wp_err err, const char *detail)
     struct wp_call *call = arg;
     WP_CHECK_MAGIC(call, CALL_MAGIC);
     if (err == WP_ERR_CONNECT || err == WP_ERR_TLS) {
-        if (err == WP_ERR_CONNECT && call->address + 1 < call->addresses->count) {
+        if (err == WP_ERR_CONNECT && call->addresses != NULL &&
+            call->address + 1 < call->addresses->count) {
             close_link(call->link);
             call->address++;
             call->later.fn = connect_next;
@@ -426,6 +429,8 @@ static void conn_open(void *arg)
 {
     struct wp_call *call = arg;
     WP_CHECK_MAGIC(call, CALL_MAGIC);
+    wp_free(call->addresses);
+    call->addresses = NULL;
     send_request(call);
 }
 
@@ -502,7 +507,7 @@ static void resolve(struct wp_call *call)
     next_slice(call);
     call->address = 0;
     if (call->addresses == NULL)
-        call->addresses = WP_ARENA_NEW(call->arena, struct wp_addresses);
+        call->addresses = wp_alloc(sizeof(*call->addresses));
     if (call->addresses == NULL) {
         fail_later(call, WP_ERR_NO_MEMORY, "resolving the name");
         return;
@@ -598,7 +603,7 @@ static bool build_head(struct wp_call *call, const struct wp_call_request *reque
 static struct wp_call *new_call(struct wp_client *client, const struct wp_call_request *request,
                                 const struct wp_call_events *events, void *state)
 {
-    struct wp_arena *arena = wp_arena_create(ARENA_MAX);
+    struct wp_arena *arena = wp_arena_create_with(ARENA_MAX, ARENA_FIRST);
     struct wp_call *call = arena == NULL ? NULL : WP_ARENA_NEW(arena, struct wp_call);
     wp_view host = call == NULL ? (wp_view){NULL, 0} : wp_arena_copy(arena, request->host);
     if (host.ptr == NULL || host.len > HOST_MAX) {

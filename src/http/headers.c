@@ -9,18 +9,23 @@ void wp_headers_init(struct wp_headers *headers, struct wp_arena *arena)
     *headers = (struct wp_headers){.arena = arena};
 }
 
+bool wp_headers_reserve(struct wp_headers *headers, size_t capacity)
+{
+    struct wp_header *more = wp_arena_array(headers->arena, capacity, sizeof(*more));
+    if (more == NULL)
+        return false;
+    if (headers->count > 0)
+        memcpy(more, headers->list, headers->count * sizeof(*more));
+    headers->list = more;
+    headers->capacity = capacity;
+    return true;
+}
+
 enum wp_err wp_headers_add(struct wp_headers *headers, wp_view name, wp_view value)
 {
-    if (headers->count == headers->capacity) {
-        size_t capacity = headers->capacity == 0 ? 8 : headers->capacity * 2;
-        struct wp_header *more = wp_arena_array(headers->arena, capacity, sizeof(*more));
-        if (more == NULL)
-            return WP_ERR_NO_MEMORY;
-        if (headers->count > 0)
-            memcpy(more, headers->list, headers->count * sizeof(*more));
-        headers->list = more;
-        headers->capacity = capacity;
-    }
+    size_t more = headers->capacity < 8 ? 8 : headers->capacity * 2;
+    if (headers->count == headers->capacity && !wp_headers_reserve(headers, more))
+        return WP_ERR_NO_MEMORY;
     headers->list[headers->count++] = (struct wp_header){name, value};
     return WP_OK;
 }

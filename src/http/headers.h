@@ -19,6 +19,8 @@ struct wp_headers {
 };
 
 void wp_headers_init(struct wp_headers *headers, struct wp_arena *arena);
+// Room for so many; false: memory is short.
+bool wp_headers_reserve(struct wp_headers *headers, size_t capacity) WP_WARN_UNUSED;
 // Keeps the views, copies nothing. WP_ERR_NO_MEMORY.
 enum wp_err wp_headers_add(struct wp_headers *headers, wp_view name, wp_view value) WP_WARN_UNUSED;
 // First value of that name (no case), or the view {NULL, 0}.

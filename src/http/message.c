@@ -1,6 +1,8 @@
 #include "http/message.h"
 
-enum { FIELD_MAX = 64 * 1024, EXTENSIONS_MAX = 4096 };
+#include "base/alloc.h"
+
+enum { EXTENSIONS_MAX = 4096 };
 
 static struct wp_message *of(llhttp_t *parser)
 {
@@ -19,20 +21,6 @@ static int count_head(struct wp_message *message, size_t len, enum wp_err err)
     return message->head_bytes > message->head_max ? fail(message, err) : 0;
 }
 
-static enum wp_err reason(const struct wp_buf *buf, enum wp_err full)
-{
-    return buf->no_memory ? WP_ERR_NO_MEMORY : full;
-}
-
-static int on_url(llhttp_t *parser, const char *at, size_t len)
-{
-    struct wp_message *message = of(parser);
-    wp_buf_append(&message->target, wp_view_make(at, len));
-    if (!wp_buf_ok(&message->target))
-        return fail(message, reason(&message->target, WP_ERR_URI_TOO_LONG));
-    return count_head(message, len, WP_ERR_URI_TOO_LONG);
-}
-
 static int on_status(llhttp_t *parser, const char *at, size_t len)
 {
     (void)at;
@@ -40,62 +28,92 @@ static int on_status(llhttp_t *parser, const char *at, size_t len)
 }
 
 // Fields mostly lie in one piece in what was read, and are copied once, when they are complete.
-static void keep(struct wp_field *field)
+static enum wp_err keep(struct wp_field *field, size_t max, enum wp_err full)
 {
-    wp_buf_append(&field->kept, field->here);
+    if (field->kept == NULL && (field->kept = wp_alloc(sizeof(*field->kept))) == NULL)
+        return WP_ERR_NO_MEMORY;
+    if (field->kept->max == 0)
+        *field->kept = wp_buf_make(max);
+    wp_buf_append(field->kept, field->here);
     field->here = (wp_view){NULL, 0};
+    return wp_buf_ok(field->kept) ? WP_OK : field->kept->no_memory ? WP_ERR_NO_MEMORY : full;
 }
 
-static int add_to_field(struct wp_message *message, struct wp_field *field, wp_view bytes)
+static int add_to_field(struct wp_message *message, struct wp_field *field, wp_view bytes,
+                        enum wp_err full)
 {
     if (field->here.ptr != NULL && field->here.ptr + field->here.len == bytes.ptr) {
         field->here.len += bytes.len;
     } else {
-        keep(field);
+        enum wp_err err = field->here.ptr == NULL ? WP_OK : keep(field, message->head_max, full);
+        if (err != WP_OK)
+            return fail(message, err);
         field->here = bytes;
     }
-    if (!wp_buf_ok(&field->kept))
-        return fail(message, reason(&field->kept, WP_ERR_HEAD_TOO_LARGE));
-    return count_head(message, bytes.len, WP_ERR_HEAD_TOO_LARGE);
+    return count_head(message, bytes.len, full);
 }
 
-// False: memory is short, or the field is too long.
-static bool keep_for_later(struct wp_field *field)
+// What was read ends within a field.
+static enum wp_err keep_unfinished(struct wp_message *message)
 {
-    if (field->here.ptr != NULL)
-        keep(field);
-    return wp_buf_ok(&field->kept);
-}
-
-static bool take_field(struct wp_field *field, size_t max, wp_view *out)
-{
-    if (field->kept.len > 0) {
-        keep(field);
-        *out = wp_buf_view(&field->kept);
-    } else {
-        *out = field->here;
+    struct wp_field *const fields[] = {&message->target, &message->name, &message->value};
+    for (size_t i = message->state == WP_MESSAGE_HEAD ? 0 : 1; i < WP_COUNT_OF(fields); i++) {
+        enum wp_err full = i == 0 ? WP_ERR_URI_TOO_LONG : WP_ERR_HEAD_TOO_LARGE;
+        enum wp_err err =
+            fields[i]->here.ptr == NULL ? WP_OK : keep(fields[i], message->head_max, full);
+        if (err != WP_OK)
+            return err;
     }
-    return wp_buf_ok(&field->kept) && out->len <= max;
+    return WP_OK;
+}
+
+// The whole field, until it is cleared.
+static enum wp_err take_field(struct wp_message *message, struct wp_field *field, enum wp_err full,
+                              wp_view *out)
+{
+    if (field->kept != NULL) {
+        enum wp_err err = keep(field, message->head_max, full);
+        *out = wp_buf_view(field->kept);
+        return err;
+    }
+    *out = field->here;
+    return WP_OK;
 }
 
 static void clear_field(struct wp_field *field)
 {
     field->here = (wp_view){NULL, 0};
-    wp_buf_free(&field->kept);
+    if (field->kept == NULL)
+        return;
+    wp_buf_free(field->kept);
+    wp_free(field->kept);
+    field->kept = NULL;
+}
+
+static int on_url(llhttp_t *parser, const char *at, size_t len)
+{
+    return add_to_field(of(parser), &of(parser)->target, wp_view_make(at, len),
+                        WP_ERR_URI_TOO_LONG);
 }
 
 static int on_field(llhttp_t *parser, const char *at, size_t len)
 {
-    return add_to_field(of(parser), &of(parser)->name, wp_view_make(at, len));
+    return add_to_field(of(parser), &of(parser)->name, wp_view_make(at, len),
+                        WP_ERR_HEAD_TOO_LARGE);
 }
 
 static int on_value(llhttp_t *parser, const char *at, size_t len)
 {
-    return add_to_field(of(parser), &of(parser)->value, wp_view_make(at, len));
+    return add_to_field(of(parser), &of(parser)->value, wp_view_make(at, len),
+                        WP_ERR_HEAD_TOO_LARGE);
 }
 
 static bool add_header(struct wp_message *message, wp_view name, wp_view value)
 {
+    // Answers may have few; theirs stay with a long stream.
+    if (!message->request && message->headers.capacity == 0 &&
+        !wp_headers_reserve(&message->headers, 4))
+        return false;
     name = wp_arena_copy(message->arena, name);
     value = wp_arena_copy(message->arena, wp_view_trim(value));
     return name.ptr != NULL && value.ptr != NULL &&
@@ -110,10 +128,11 @@ static int on_value_complete(llhttp_t *parser)
     if (!trailer && message->headers.count >= message->header_count_max)
         return fail(message, WP_ERR_HEAD_TOO_LARGE);
     wp_view name, value;
-    if (!take_field(&message->name, message->name.kept.max, &name))
-        return fail(message, reason(&message->name.kept, WP_ERR_HEAD_TOO_LARGE));
-    if (!take_field(&message->value, message->value.kept.max, &value))
-        return fail(message, reason(&message->value.kept, WP_ERR_HEAD_TOO_LARGE));
+    enum wp_err err = take_field(message, &message->name, WP_ERR_HEAD_TOO_LARGE, &name);
+    if (err == WP_OK)
+        err = take_field(message, &message->value, WP_ERR_HEAD_TOO_LARGE, &value);
+    if (err != WP_OK)
+        return fail(message, err);
     if (!trailer && !add_header(message, name, value))
         return fail(message, WP_ERR_NO_MEMORY);
     clear_field(&message->name);
@@ -121,10 +140,24 @@ static int on_value_complete(llhttp_t *parser)
     return 0;
 }
 
+static enum wp_err settle_target(struct wp_message *message)
+{
+    wp_view target;
+    enum wp_err err = take_field(message, &message->target, WP_ERR_URI_TOO_LONG, &target);
+    if (err == WP_OK && message->request)
+        target = wp_arena_copy(message->arena, target);
+    clear_field(&message->target);
+    message->target.here = target;
+    return err == WP_OK && message->request && target.ptr == NULL ? WP_ERR_NO_MEMORY : err;
+}
+
 static int on_headers_complete(llhttp_t *parser)
 {
     struct wp_message *message = of(parser);
     message->state = WP_MESSAGE_BODY;
+    enum wp_err err = settle_target(message);
+    if (err != WP_OK)
+        return fail(message, err);
     bool go_on = message->events->on_head(message->arg, message);
     if (message->err != WP_OK)
         return HPE_USER;
@@ -191,9 +224,6 @@ void wp_message_init(struct wp_message *message, bool request,
         .request = request,
         .head_max = head_max,
         .header_count_max = header_count_max,
-        .name.kept = wp_buf_make(FIELD_MAX),
-        .value.kept = wp_buf_make(head_max),
-        .target = wp_buf_make(head_max),
     };
 }
 
@@ -201,7 +231,7 @@ void wp_message_free(struct wp_message *message)
 {
     clear_field(&message->name);
     clear_field(&message->value);
-    wp_buf_free(&message->target);
+    clear_field(&message->target);
 }
 
 void wp_message_begin(struct wp_message *message, struct wp_arena *arena)
@@ -212,7 +242,7 @@ void wp_message_begin(struct wp_message *message, struct wp_arena *arena)
     wp_headers_init(&message->headers, arena);
     clear_field(&message->name);
     clear_field(&message->value);
-    wp_buf_clear(&message->target);
+    clear_field(&message->target);
     message->head_bytes = message->extension_bytes = 0;
     message->state = WP_MESSAGE_HEAD;
     message->err = WP_OK;
@@ -236,10 +266,11 @@ enum wp_err wp_message_feed(struct wp_message *message, wp_view bytes, size_t *u
     if (bytes.len == 0 || message->paused)
         return WP_OK;
     llhttp_errno_t code = llhttp_execute(&message->parser, bytes.ptr, bytes.len);
-    if (code == HPE_OK && (!keep_for_later(&message->name) || !keep_for_later(&message->value)))
-        return message->name.kept.no_memory || message->value.kept.no_memory
-                   ? WP_ERR_NO_MEMORY
-                   : WP_ERR_HEAD_TOO_LARGE;
+    if (code == HPE_OK) {
+        enum wp_err err = keep_unfinished(message);
+        if (err != WP_OK)
+            return err;
+    }
     if (code == HPE_OK) {
         *used = bytes.len;
         return WP_OK;

@@ -23,7 +23,7 @@ enum wp_message_state { WP_MESSAGE_HEAD, WP_MESSAGE_BODY, WP_MESSAGE_DONE };
 // A name or value: where it lies in what is being fed, or kept once that has ended within it.
 struct wp_field {
     wp_view here;
-    struct wp_buf kept;
+    struct wp_buf *kept; // NULL mostly
 };
 
 struct wp_message {
@@ -32,8 +32,8 @@ struct wp_message {
     void *arg;
     struct wp_arena *arena; // of the message under way: names and values live there
     struct wp_headers headers;
+    struct wp_field target;      // complete with the head; then `here` lies in the arena
     struct wp_field name, value; // being read
-    struct wp_buf target;
     size_t head_bytes, head_max, header_count_max;
     size_t extension_bytes; // of chunk extensions so far
     enum wp_message_state state;

@@ -61,7 +61,7 @@ enum wp_err wp_request_head_read(struct wp_server_request *request,
 {
     const struct client *client = request->client;
     struct wp_request_head *head = &request->head;
-    wp_view raw = wp_arena_copy(request->arena, wp_buf_view(&message->target));
+    wp_view raw = message->target.here;
     head->method = wp_view_of(llhttp_method_name(message->parser.method));
     head->headers = message->headers;
     head->peer_address = wp_view_of(client->peer.address);

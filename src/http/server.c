@@ -14,6 +14,7 @@ enum {
     PIPELINE_MAX = 64 * 1024, // bytes kept of requests that follow
     LINGER_MS = 2000,
     ARENA_MAX = 256 * 1024 * 1024,
+    ARENA_FIRST = 4096, // most of a request without its body
 };
 
 void wp_server_limits_default(struct wp_server_limits *limits)
@@ -180,7 +181,7 @@ static void on_write_timer(void *arg)
 
 static bool begin_message(struct client *client)
 {
-    struct wp_arena *arena = wp_arena_create(ARENA_MAX);
+    struct wp_arena *arena = wp_arena_create_with(ARENA_MAX, ARENA_FIRST);
     struct wp_server_request *request =
         arena == NULL ? NULL : WP_ARENA_NEW(arena, struct wp_server_request);
     if (request == NULL) {

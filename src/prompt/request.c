@@ -27,7 +27,10 @@ static void *push(struct reader *r, struct list *list, size_t most)
         return NULL;
     }
     if (list->count == list->capacity) {
-        size_t capacity = list->capacity == 0 ? 32 : list->capacity * 2;
+        // Small requests have one block, Claude Code's some hundred.
+        size_t capacity = list->capacity == 0   ? 4
+                          : list->capacity < 64 ? list->capacity * 4
+                                                : list->capacity * 2;
         void *more = wp_arena_array(r->arena, capacity, list->size);
         if (more == NULL) {
             r->no_memory = true;

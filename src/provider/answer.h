@@ -25,11 +25,14 @@ struct wp_answer_core {
     void *write_arg;
     bool usage_lost; // memory was short when it came: what counts tokens estimates
     struct wp_buf held;
-    // One of these, by form:
-    struct wp_sse sse;
-    struct wp_event_stream frames;
-    struct wp_buf decoded; // of one chunk
-    struct wp_buf whole;
+    union { // by form
+        struct wp_sse sse;
+        struct {
+            struct wp_event_stream frames;
+            struct wp_buf decoded; // of one chunk
+        };
+        struct wp_buf whole;
+    };
 };
 
 struct wp_answer_ops {

@@ -129,7 +129,9 @@ static void finish(struct wp_ledger *ledger, struct batch *batch, size_t written
     ledger->queued -= batch->count;
     ledger->queued_bytes -= batch->bytes;
     release_items(ledger, batch);
-    struct store_segment *surplus = store_segments_trim(&ledger->segments);
+    struct store_segment *surplus = NULL;
+    if (batch->count < STORE_BATCH_MAX / 4) // the load is over, or was never there
+        surplus = store_segments_trim(&ledger->segments);
     bool was_degraded = ledger->degraded;
     ledger->degraded = ledger->degraded && written == 0;
     if (!ledger->degraded)
