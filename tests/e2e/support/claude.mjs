@@ -58,7 +58,7 @@ export function runClaude(gateway, place, prompt, { args = [], env = {}, timeout
     const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
     giveUp?.then(() => child.kill("SIGKILL"), fail);
     child.on("error", fail);
-    child.on("exit", (code) => {
+    child.on("close", (code) => {
       clearTimeout(timer);
       let result = null;
       try {

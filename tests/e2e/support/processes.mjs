@@ -34,7 +34,7 @@ export const untilSaid = (process_, pattern, timeoutMs = 10000) =>
 function start(command, args, env, match) {
   const child = spawn(command, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   const state = { child, output: "", exited: null };
-  const exit = new Promise((done) => child.on("exit", (code, signal) => done((state.exited = { code, signal }))));
+  const exit = new Promise((done) => child.on("close", (code, signal) => done((state.exited = { code, signal }))));
   state.exit = exit;
   state.ready = new Promise((done, fail) => {
     const look = (chunk) => {

@@ -13,7 +13,7 @@ export function runPython(script, { env = {}, input = "" } = {}) {
     child.stdout.on("data", (chunk) => (out += chunk));
     child.stderr.on("data", (chunk) => (err += chunk));
     child.on("error", fail);
-    child.on("exit", (code) => {
+    child.on("close", (code) => {
       if (code !== 0) return fail(new Error(`${script} ended with ${code}:\n${out}${err}`));
       done(JSON.parse(out.trim().split("\n").at(-1)));
     });
