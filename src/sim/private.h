@@ -225,6 +225,9 @@ struct sim_call *sim_call_of(void *state);
 struct sim_logged *sim_call_logged(struct sim_call *call);
 void sim_send_whole(struct sim_call *call, int status, const char *content_type, wp_view body,
                     const struct wp_header *extra, size_t count);
+// One event as the platform's stream carries it.
+void sim_event_encode(enum sim_platform platform, const struct sim_event *event,
+                      struct wp_buf *out);
 // Faults that strike before a head. True if the call is dealt with.
 bool sim_fault_before_head(struct sim_call *call);
 // Sends call->answer, as events or whole. A timer's callback: `arg` is the call.

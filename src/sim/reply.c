@@ -72,10 +72,10 @@ static void frame(struct wp_buf *out, const char *type_name, const char *type, c
     wp_event_stream_encode(out, headers, WP_COUNT_OF(headers), payload);
 }
 
-static void encode_event(struct sim_call *call, const struct sim_event *event, struct wp_buf *out)
+void sim_event_encode(enum sim_platform platform, const struct sim_event *event, struct wp_buf *out)
 {
     static const char padding[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    if (call->platform != SIM_BEDROCK) {
+    if (platform != SIM_BEDROCK) {
         wp_buf_printf(out, "event: %s\ndata: %.*s\n\n", event->type, WP_VIEW_ARG(event->json));
         return;
     }
@@ -154,7 +154,7 @@ static bool strike(struct sim_call *call)
 static bool send_next(struct sim_call *call)
 {
     struct wp_buf out = wp_buf_make(4 * 1024 * 1024);
-    encode_event(call, &call->answer.events[call->next], &out);
+    sim_event_encode(call->platform, &call->answer.events[call->next], &out);
     if (call->faulty && call->fault.kind == SIM_FAULT_CORRUPT &&
         (int64_t)call->next == call->fault.after_events && out.len > 20)
         out.ptr[out.len - 10] ^= 0x20;
