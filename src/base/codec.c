@@ -99,6 +99,10 @@ bool wp_base64_decode(wp_view text, void *out, size_t *out_len)
         padding++;
     unsigned char *to = out;
     const unsigned char *in = (const unsigned char *)text.ptr;
+    // Bits that no byte holds are zero: of one value there is one text.
+    if ((padding == 2 && (base64_value[in[text.len - 3]] & 15) != 0) ||
+        (padding == 1 && (base64_value[in[text.len - 2]] & 3) != 0))
+        return false;
     for (size_t i = 0; i < text.len; i += 4) {
         bool last = i + 4 == text.len;
         uint8_t a = base64_value[in[i]], b = base64_value[in[i + 1]];

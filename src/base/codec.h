@@ -16,7 +16,8 @@ static inline size_t wp_base64_encoded_len(size_t len)
 }
 void wp_base64_append(struct wp_buf *buf, wp_view bytes);
 // Strict standard alphabet with padding; `out` holds text.len / 4 * 3 bytes and may be the
-// text's own memory. Returns false on any other character or length.
+// text's own memory. Returns false on any other character or length, and when bits are left over
+// that are not zero (RFC 4648, 3.5).
 bool wp_base64_decode(wp_view text, void *out, size_t *out_len);
 
 // RFC 3986 unreserved characters stay, all others become %XX (upper case); '/' stays only if

@@ -149,32 +149,17 @@ bool wp_exchange_mark(struct wp_exchange *x)
 
 // Keeping.
 
-static wp_view member_of(wp_view object, const char *name)
-{
-    struct wp_json_scan scan;
-    wp_view key, found = {NULL, 0};
-    wp_json_scan_init(&scan, object);
-    if (wp_json_peek(&scan) != WP_JSON_OBJECT || !wp_json_enter_object(&scan))
-        return found;
-    while (wp_json_next_key(&scan, &key)) {
-        wp_view value = wp_json_value(&scan);
-        if (wp_view_is(key, name))
-            found = value;
-    }
-    return found;
-}
-
 // What the provider refuses together with max_tokens 0 (cache.md 1.1); leaving any of it out would
 // ask for another prefix. A caller's own token is not kept.
 static bool renewable(const struct wp_exchange *x, const struct wp_deployment_config *deployment)
 {
     const struct wp_request *request = &x->request;
-    wp_view choice = member_of(request->tool_choice, "type");
+    wp_view choice = wp_json_scan_member(request->tool_choice, "type");
     return deployment->keep_warm && x->gateway->renewal[deployment->platform] &&
            x->front->caller.oauth.len == 0 && request->has_max_tokens &&
-           !wp_json_string_is(member_of(request->thinking, "type"), "enabled") &&
+           !wp_json_string_is(wp_json_scan_member(request->thinking, "type"), "enabled") &&
            !wp_json_string_is(choice, "any") && !wp_json_string_is(choice, "tool") &&
-           member_of(request->output_config, "format").len == 0;
+           wp_json_scan_member(request->output_config, "format").len == 0;
 }
 
 // The request as it was sent, but for max_tokens 0 and no stream; empty without memory.

@@ -511,3 +511,25 @@ bool wp_json_number_u64(wp_view value, uint64_t *out)
 {
     return wp_view_parse_u64(value, out);
 }
+
+bool wp_json_key_is(wp_view key, const char *name)
+{
+    if (wp_view_find_char(key, '\\') == WP_NOT_FOUND)
+        return wp_view_is(key, name);
+    return wp_json_string_is(wp_view_make(key.ptr - 1, key.len + 2), name);
+}
+
+wp_view wp_json_scan_member(wp_view object, const char *name)
+{
+    struct wp_json_scan scan;
+    wp_view key, found = {NULL, 0};
+    wp_json_scan_init(&scan, object);
+    if (wp_json_peek(&scan) != WP_JSON_OBJECT || !wp_json_enter_object(&scan))
+        return found;
+    while (wp_json_next_key(&scan, &key)) {
+        wp_view value = wp_json_value(&scan);
+        if (wp_json_key_is(key, name))
+            found = value;
+    }
+    return found;
+}

@@ -38,19 +38,10 @@ static void salt_system(struct builder *b)
     salt(b, b->request->has_citations ? WP_VIEW("citations") : WP_VIEW(""));
 }
 
+// An explicit default equals an omitted one.
 static wp_view effort_of(const struct wp_request *request)
 {
-    struct wp_json_scan scan;
-    wp_view key, effort = {NULL, 0};
-    wp_json_scan_init(&scan, request->output_config);
-    if (wp_json_peek(&scan) != WP_JSON_OBJECT || !wp_json_enter_object(&scan))
-        return effort;
-    while (wp_json_next_key(&scan, &key)) {
-        wp_view value = wp_json_value(&scan);
-        if (wp_view_is(key, "effort"))
-            effort = value;
-    }
-    // an explicit default equals an omitted one
+    wp_view effort = wp_json_scan_member(request->output_config, "effort");
     return wp_view_is(effort, "\"high\"") ? (wp_view){NULL, 0} : effort;
 }
 

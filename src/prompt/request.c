@@ -528,8 +528,8 @@ enum wp_err wp_request_scan(struct wp_arena *arena, wp_view body, struct wp_requ
 
 const struct wp_member *wp_request_member(const struct wp_request *request, const char *key)
 {
-    for (size_t i = 0; i < request->member_count; i++)
-        if (wp_view_is(request->members[i].key, key))
-            return &request->members[i];
+    for (size_t i = request->member_count; i > 0; i--)
+        if (wp_view_is(request->members[i - 1].key, key))
+            return &request->members[i - 1];
     return NULL;
 }

@@ -97,7 +97,7 @@ struct wp_request {
 // same shape.
 enum wp_err wp_request_scan(struct wp_arena *arena, wp_view body, struct wp_request *out,
                             const char **detail, size_t *offset) WP_WARN_UNUSED;
-// First member of that name, or NULL.
+// The member of that name, of several the last, as the providers read it; or NULL.
 const struct wp_member *wp_request_member(const struct wp_request *request, const char *key);
 
 #endif

@@ -42,13 +42,6 @@ static void replace(struct wp_build *build, wp_view part, wp_view text)
     wp_splice_replace(&build->splice, from, from + part.len, text);
 }
 
-bool wp_build_key_is(wp_view key, const char *name)
-{
-    if (wp_view_find_char(key, '\\') == WP_NOT_FOUND)
-        return wp_view_is(key, name);
-    return wp_json_string_is(wp_view_make(key.ptr - 1, key.len + 2), name);
-}
-
 // A JSON string with quotes, in the arena; ptr NULL without memory.
 static wp_view json_string(struct wp_build *build, wp_view text)
 {
@@ -78,22 +71,6 @@ static const char *cstring(struct wp_build *build, wp_view text)
     return copy;
 }
 
-// First member of an object value by name: its value; empty if there is none.
-static wp_view member_value(wp_view object, const char *name)
-{
-    struct wp_json_scan scan;
-    wp_view key, found = {NULL, 0};
-    wp_json_scan_init(&scan, object);
-    if (wp_json_peek(&scan) != WP_JSON_OBJECT || !wp_json_enter_object(&scan))
-        return found;
-    while (wp_json_next_key(&scan, &key)) {
-        wp_view value = wp_json_value(&scan);
-        if (found.ptr == NULL && wp_build_key_is(key, name))
-            found = value;
-    }
-    return found;
-}
-
 // --- model, stream, billing block ---------------------------------------------------------------
 
 void wp_build_replace_model(struct wp_build *build, wp_view name)
@@ -102,7 +79,7 @@ void wp_build_replace_model(struct wp_build *build, wp_view name)
     wp_view with = {NULL, 0};
     for (size_t i = 0; i < request->member_count; i++) {
         const struct wp_member *member = &request->members[i];
-        if (!wp_build_key_is(member->key, "model"))
+        if (!wp_json_key_is(member->key, "model"))
             continue;
         wp_view present = decoded(build, member->value);
         if (present.ptr != NULL && wp_view_eq(present, name))
@@ -118,7 +95,7 @@ void wp_build_remove_member(struct wp_build *build, const char *name)
 {
     const struct wp_request *request = build->input->request;
     for (size_t i = 0; i < request->member_count; i++) {
-        if (wp_build_key_is(request->members[i].key, name))
+        if (wp_json_key_is(request->members[i].key, name))
             wp_splice_remove_item(&build->splice, build->object, request->members[i].member);
     }
 }
@@ -191,7 +168,7 @@ static bool tool_in_use(const struct adapt *adapt, wp_view prefix)
         const struct wp_request_block *block = &adapt->request->blocks[i];
         if (block->tier != WP_TIER_TOOLS)
             break;
-        wp_view type = decoded(adapt->build, member_value(block->value, "type"));
+        wp_view type = decoded(adapt->build, wp_json_scan_member(block->value, "type"));
         if (wp_view_starts_with(type, prefix))
             return true;
     }
@@ -205,7 +182,7 @@ static bool tool_field_in_use(const struct adapt *adapt, wp_view name)
         const struct wp_request_block *block = &adapt->request->blocks[i];
         if (block->tier != WP_TIER_TOOLS)
             break;
-        if (member_value(block->value, text).ptr != NULL)
+        if (wp_json_scan_member(block->value, text).ptr != NULL)
             return true;
     }
     return false;
@@ -241,7 +218,7 @@ static bool is_sent(const struct adapt *adapt, wp_view what)
     if (member == NULL || was_dropped(build, "field", head) || was_dropped(build, "field", what))
         return false;
     const char *inner = rest.len == 0 ? NULL : cstring(adapt->build, rest);
-    return inner == NULL || member_value(member->value, inner).ptr != NULL;
+    return inner == NULL || wp_json_scan_member(member->value, inner).ptr != NULL;
 }
 
 // Half a pair, header without field, is as wrong as the other half (claude-code.md 10).
@@ -270,7 +247,7 @@ static void take_replacement(struct adapt *adapt, const struct wp_rule *rule, wp
     if (rule->otherwise == WP_OTHERWISE_BREAKPOINT)
         adapt->breakpoint = true;
     else if (rule->otherwise == WP_OTHERWISE_INLINE && adapt->schema.ptr == NULL)
-        adapt->schema = member_value(value, "schema");
+        adapt->schema = wp_json_scan_member(value, "schema");
 }
 
 static void remove_field(struct adapt *adapt, const struct wp_member *member)
@@ -340,7 +317,7 @@ static bool adapt_members(struct adapt *adapt, const struct wp_member *field)
 // The elements of context_management.edits have a type each, and rules by that type.
 static bool adapt_edits(struct adapt *adapt, const struct wp_member *field)
 {
-    wp_view edits = member_value(field->value, "edits");
+    wp_view edits = wp_json_scan_member(field->value, "edits");
     struct item items[ITEMS_MAX];
     size_t count = 0;
     struct wp_json_scan scan;
@@ -350,7 +327,7 @@ static bool adapt_edits(struct adapt *adapt, const struct wp_member *field)
         return false;
     while (wp_json_next_element(&scan) && count < ITEMS_MAX) {
         wp_view value = wp_json_value(&scan);
-        wp_view type = decoded(adapt->build, member_value(value, "type"));
+        wp_view type = decoded(adapt->build, wp_json_scan_member(value, "type"));
         items[count++] = (struct item){
             .name = type,
             .item = value,
@@ -364,8 +341,8 @@ static bool adapt_edits(struct adapt *adapt, const struct wp_member *field)
 // Members that the platforms' builders handle themselves.
 static bool is_framing(wp_view key)
 {
-    return wp_build_key_is(key, "model") || wp_build_key_is(key, "stream") ||
-           wp_build_key_is(key, "anthropic_version") || wp_build_key_is(key, "anthropic_beta");
+    return wp_json_key_is(key, "model") || wp_json_key_is(key, "stream") ||
+           wp_json_key_is(key, "anthropic_version") || wp_json_key_is(key, "anthropic_beta");
 }
 
 static void adapt_fields(struct adapt *adapt)
@@ -409,7 +386,7 @@ static enum wp_err adapt_tool(struct adapt *adapt, wp_view tool)
         return WP_OK;
     while (wp_json_next_key(&scan, &key)) {
         wp_view value = wp_json_value(&scan);
-        if (wp_build_key_is(key, "type")) {
+        if (wp_json_key_is(key, "type")) {
             wp_view type = decoded(adapt->build, value);
             if (!kept(adapt, wp_rules_find(&adapt->rules->tools, type)))
                 return refuse_tool(adapt, type);
@@ -538,7 +515,7 @@ static void adapt_thinking(struct adapt *adapt)
     if (request->thinking.len == 0 || adapt->model == NULL || !adapt->model->price.known ||
         was_dropped(build, "field", WP_VIEW("thinking")))
         return;
-    wp_view type = decoded(build, member_value(request->thinking, "type"));
+    wp_view type = decoded(build, wp_json_scan_member(request->thinking, "type"));
     bool adaptive = wp_view_is(type, "adaptive"), enabled = wp_view_is(type, "enabled");
     if ((adaptive && adapt->model->adaptive_thinking) ||
         (enabled && adapt->model->budget_thinking) || !(adaptive || enabled))
@@ -580,7 +557,7 @@ static struct effort find_effort(const struct wp_member *field)
     while (wp_json_next_key(&scan, &key)) {
         wp_view value = wp_json_value(&scan);
         found.members++;
-        if (!wp_build_key_is(key, "effort"))
+        if (!wp_json_key_is(key, "effort"))
             continue;
         found.item = wp_view_make(key.ptr - 1, (size_t)(value.ptr + value.len - (key.ptr - 1)));
         found.value = value;

@@ -78,8 +78,7 @@ enum wp_err wp_build_aws_auth(struct wp_build *build, wp_view region,
 // An error with its detail for the log and the client.
 enum wp_err wp_build_fail(struct wp_build *build, enum wp_err err, const char *detail);
 
-// Body edits (adapt.c). A key of the body, escapes taken into account.
-bool wp_build_key_is(wp_view key, const char *name);
+// Body edits (adapt.c).
 // Every "model" of the body becomes `name` (every one: a second one must not reach the provider
 // unseen).
 void wp_build_replace_model(struct wp_build *build, wp_view name);

@@ -74,6 +74,16 @@ static void base64_known_answers(void **state)
     assert_false(wp_base64_decode(WP_VIEW("Z==="), out, &len));
     assert_false(wp_base64_decode(WP_VIEW("Zm9v\n"), out, &len));
     assert_false(wp_base64_decode(WP_VIEW("Zg==Zg=="), out, &len));
+    // What is left over of the last group is zero: of each value one text is right.
+    size_t right = 0;
+    for (int c = 32; c < 127; c++) {
+        char two[] = {'Z', (char)c, '=', '='}, three[] = {'Z', 'm', (char)c, '='};
+        right += wp_base64_decode(wp_view_make(two, 4), out, &len);
+        right += wp_base64_decode(wp_view_make(three, 4), out, &len);
+    }
+    assert_int_equal(right, 64 / 16 + 64 / 4);
+    assert_false(wp_base64_decode(WP_VIEW("Zh=="), out, &len));
+    assert_false(wp_base64_decode(WP_VIEW("Zm9="), out, &len));
 }
 
 static void crc32_known_answers(void **state)

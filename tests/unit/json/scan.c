@@ -275,6 +275,32 @@ static void documents(void **state)
     wp_arena_destroy(arena);
 }
 
+static void members_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *object, *name, *value; // value NULL: there is none
+    } rows[] = {
+        {"{\"a\":1,\"b\":2}", "a", "1"},
+        {" { \"a\" : 1 , \"b\" : [2] } ", "b", "[2]"},
+        {"{\"a\":1,\"a\":2}", "a", "2"}, // the last, as the providers read it
+        {"{\"a\":1,\"\\u0061\":2}", "a", "2"},
+        {"{\"\\u0061\":1}", "a", "1"},
+        {"{\"b\":{\"a\":1}}", "a", NULL},
+        {"{\"aa\":1}", "a", NULL},
+        {"[\"a\"]", "a", NULL},
+        {"\"a\"", "a", NULL},
+        {"", "a", NULL},
+        {"{\"a\":1,", "a", "1"}, // what comes before the end of what is cut off
+    };
+    for (size_t i = 0; i < WP_COUNT_OF(rows); i++) {
+        wp_view value = wp_json_scan_member(wp_view_of(rows[i].object), rows[i].name);
+        assert_int_equal(value.ptr != NULL, rows[i].value != NULL);
+        if (rows[i].value != NULL)
+            assert_view(value, rows[i].value);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +312,7 @@ int main(void)
         cmocka_unit_test(splices_refuse_overlap),
         cmocka_unit_test(writer_escapes),
         cmocka_unit_test(documents),
+        cmocka_unit_test(members_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

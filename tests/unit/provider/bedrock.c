@@ -272,6 +272,26 @@ static void test_fields(void **state)
     bench_free(&bench);
 }
 
+// Of two members with one name the provider takes the last: so does what is decided here.
+static void test_names_given_twice(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_init(&bench, WP_PLATFORM_BEDROCK);
+    bench_older_model(&bench);
+    expect(&bench,
+           "{\"model\":\"m\",\"max_tokens\":3000,\"thinking\":{\"type\":\"adaptive\",\"type\":"
+           "\"disabled\"}," MESSAGES "}",
+           "{" VERSION ",\"max_tokens\":3000,\"thinking\":{\"type\":\"adaptive\",\"type\":"
+           "\"disabled\"}," MESSAGES "}");
+    expect(&bench,
+           "{\"model\":\"m\",\"max_tokens\":3000,\"thinking\":{\"type\":\"disabled\",\"type\":"
+           "\"adaptive\"}," MESSAGES "}",
+           "{" VERSION ",\"max_tokens\":3000,\"thinking\":{\"type\":\"enabled\","
+           "\"budget_tokens\":2999}," MESSAGES "}");
+    bench_free(&bench);
+}
+
 // A level that the model does not take becomes the next lower one; without a lower one, its lowest.
 static void test_effort_levels(void **state)
 {
@@ -675,6 +695,7 @@ int main(void)
         cmocka_unit_test(test_betas_of_the_body),
         cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_names_given_twice),
         cmocka_unit_test(test_effort_levels),
         cmocka_unit_test(test_output_config),
         cmocka_unit_test(test_schema_after_a_block_without_text),
