@@ -20,7 +20,7 @@ static void fail(struct wp_json_scan *scan, const char *error)
     scan->error_offset = scan->at;
 }
 
-static void skip_space(struct wp_json_scan *scan)
+static __attribute__((noinline)) void skip_spaces(struct wp_json_scan *scan)
 {
     const char *text = scan->source.ptr;
     while (scan->at < scan->source.len) {
@@ -29,6 +29,13 @@ static void skip_space(struct wp_json_scan *scan)
             return;
         scan->at++;
     }
+}
+
+// Clients mostly write none.
+static inline void skip_space(struct wp_json_scan *scan)
+{
+    if (scan->at < scan->source.len && (unsigned char)scan->source.ptr[scan->at] <= ' ')
+        skip_spaces(scan);
 }
 
 // The byte that comes next, or NUL at the end (a NUL byte is valid nowhere, so it is as good).
@@ -90,8 +97,6 @@ static size_t find_stop_bytewise(wp_view text, size_t at, bool *high)
 }
 
 #ifdef __SSE2__
-enum { WIDE_AFTER = 64 }; // most strings end before 32 bytes at a time are worth a call
-
 // Texts are full of \n and \": they are passed within their block. `mask` has a bit per special
 // byte of the block at `at`. True: *next is where to stop; else where the next block begins.
 static inline bool pass_escapes(wp_view text, size_t at, size_t width, uint64_t mask, size_t *next)
@@ -110,45 +115,126 @@ static inline bool pass_escapes(wp_view text, size_t at, size_t width, uint64_t 
     return false;
 }
 
-__attribute__((target("avx2"))) static size_t find_stop_wide(wp_view text, size_t at, bool *high)
+// The 16 bytes at *at. True: *at is where to stop; else where to go on.
+static inline bool pass_sixteen(wp_view text, size_t *at, bool *high)
+{
+    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'),
+                  top = _mm_set1_epi8(0x1f);
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text.ptr + *at));
+    // unsigned: a control byte is its own minimum with 0x1f
+    __m128i special =
+        _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)),
+                     _mm_cmpeq_epi8(_mm_min_epu8(bytes, top), bytes));
+    *high = *high || _mm_movemask_epi8(bytes) != 0;
+    return pass_escapes(text, *at, 16, (uint32_t)_mm_movemask_epi8(special), at);
+}
+
+static size_t find_stop_narrow(wp_view text, size_t at, bool *high)
+{
+    while (at + 16 <= text.len)
+        if (pass_sixteen(text, &at, high))
+            return at;
+    return find_stop_bytewise(text, at, high);
+}
+
+// A bit per byte of 64.
+struct block {
+    uint64_t quote, backslash, control, letter; // letter: may stand behind a backslash, but not u
+    bool high;
+};
+
+#define WIDE static inline __attribute__((target("avx2"), always_inline))
+
+WIDE uint64_t mask_of(__m256i low, __m256i high)
+{
+    return (uint32_t)_mm256_movemask_epi8(low) | (uint64_t)(uint32_t)_mm256_movemask_epi8(high)
+                                                     << 32;
+}
+
+// Bytes of the same high nibble share a bit; a byte is one of them if its low nibble has it too.
+WIDE __m256i escape_letters(__m256i bytes)
+{
+    enum { QUOTE = 1, SLASH = 2, BACKSLASH = 4, BFN = 8, RT = 16 };
+    const __m256i low = _mm256_broadcastsi128_si256(_mm_setr_epi8(
+        0, 0, QUOTE | BFN | RT, 0, RT, 0, BFN, 0, 0, 0, 0, 0, BACKSLASH, 0, BFN, SLASH));
+    const __m256i high = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 0, QUOTE | SLASH, 0, 0, BACKSLASH, BFN, RT, 0, 0, 0, 0, 0, 0, 0, 0));
+    const __m256i nibble = _mm256_set1_epi8(15);
+    __m256i of_low = _mm256_shuffle_epi8(low, _mm256_and_si256(bytes, nibble));
+    __m256i of_high =
+        _mm256_shuffle_epi8(high, _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble));
+    __m256i neither = _mm256_cmpeq_epi8(_mm256_and_si256(of_low, of_high), _mm256_setzero_si256());
+    return _mm256_xor_si256(neither, _mm256_set1_epi8(-1));
+}
+
+WIDE void read_block(const char *at, struct block *out)
 {
     const __m256i quote = _mm256_set1_epi8('"'), backslash = _mm256_set1_epi8('\\'),
                   top = _mm256_set1_epi8(0x1f);
-    __m256i seen = _mm256_setzero_si256();
-    bool stopped = false;
-    while (!stopped && at + 32 <= text.len) {
-        __m256i bytes = _mm256_loadu_si256((const __m256i *)(const void *)(text.ptr + at));
-        // unsigned: a control byte is its own minimum with 0x1f
-        __m256i special = _mm256_or_si256(
-            _mm256_or_si256(_mm256_cmpeq_epi8(bytes, quote), _mm256_cmpeq_epi8(bytes, backslash)),
-            _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, top), bytes));
-        seen = _mm256_or_si256(seen, bytes);
-        stopped = pass_escapes(text, at, 32, (uint32_t)_mm256_movemask_epi8(special), &at);
+    __m256i a = _mm256_loadu_si256((const __m256i *)(const void *)at);
+    __m256i b = _mm256_loadu_si256((const __m256i *)(const void *)(at + 32));
+    out->quote = mask_of(_mm256_cmpeq_epi8(a, quote), _mm256_cmpeq_epi8(b, quote));
+    out->backslash = mask_of(_mm256_cmpeq_epi8(a, backslash), _mm256_cmpeq_epi8(b, backslash));
+    // unsigned: a control byte is its own minimum with 0x1f
+    out->control = mask_of(_mm256_cmpeq_epi8(_mm256_min_epu8(a, top), a),
+                           _mm256_cmpeq_epi8(_mm256_min_epu8(b, top), b));
+    out->letter = mask_of(escape_letters(a), escape_letters(b));
+    out->high = _mm256_movemask_epi8(_mm256_or_si256(a, b)) != 0;
+}
+
+// Bits of the bytes behind a backslash that begins an escape. *carry: the first byte of this block
+// is one, then that of the next. Of a run of backslashes each second begins nothing: adding to the
+// run's first bit carries through it, and whether it leaves at an odd place tells the run's length
+// (simdjson's find_escaped).
+static inline uint64_t escaped_bytes(uint64_t backslash, uint64_t *carry)
+{
+    const uint64_t odd = 0xAAAAAAAAAAAAAAAAu;
+    if (backslash == 0) {
+        uint64_t escaped = *carry;
+        *carry = 0;
+        return escaped;
     }
-    *high = *high || _mm256_movemask_epi8(seen) != 0;
-    return stopped ? at : find_stop_bytewise(text, at, high);
+    uint64_t begins = backslash & ~*carry;
+    uint64_t codes = (((begins << 1) | odd) - begins) ^ odd;
+    uint64_t escaped = codes ^ (backslash | *carry);
+    *carry = (codes & backslash) >> 63;
+    return escaped;
+}
+
+// Texts are full of \n and \": 64 bytes at a time, and no branch depends on where they stand.
+__attribute__((target("avx2"))) static size_t find_stop_wide(wp_view text, size_t at, bool *high)
+{
+    uint64_t carry = 0;
+    bool seen = false;
+    for (; at + 64 <= text.len; at += 64) {
+        struct block block;
+        read_block(text.ptr + at, &block);
+        uint64_t behind = carry;
+        uint64_t escaped = escaped_bytes(block.backslash, &carry);
+        uint64_t unknown = escaped & ~block.letter; // \u, or not valid: stops at its backslash
+        uint64_t stops = (block.quote & ~escaped) | block.control | unknown >> 1;
+        seen = seen || block.high;
+        if (((unknown & behind) | stops) != 0) {
+            *high = *high || seen;
+            return (unknown & behind) != 0 ? at - 1 : at + (size_t)__builtin_ctzll(stops);
+        }
+    }
+    *high = *high || seen;
+    return find_stop_narrow(text, at - carry, high); // carry: stands on the backslash
 }
 #endif
 
 static size_t find_stop(wp_view text, size_t at, bool *high)
 {
 #ifdef __SSE2__
-    const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'),
-                  top = _mm_set1_epi8(0x1f);
-    size_t wide_from = at + WIDE_AFTER;
-    while (at + 16 <= text.len) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text.ptr + at));
-        __m128i special = _mm_or_si128(
-            _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash)),
-            _mm_cmpeq_epi8(_mm_min_epu8(bytes, top), bytes));
-        *high = *high || _mm_movemask_epi8(bytes) != 0;
-        if (pass_escapes(text, at, 16, (uint32_t)_mm_movemask_epi8(special), &at))
-            return at;
-        if (at >= wide_from && __builtin_cpu_supports("avx2"))
-            return find_stop_wide(text, at, high);
-    }
-#endif
+    if (at + 16 <= text.len && pass_sixteen(text, &at, high)) // most strings end here
+        return at;
+    if (at + 64 <= text.len && __builtin_cpu_supports("avx2"))
+        return find_stop_wide(text, at, high);
+    return find_stop_narrow(text, at, high);
+#else
     return find_stop_bytewise(text, at, high);
+#endif
 }
 
 static bool hex4(wp_view text, size_t at, uint32_t *out)

@@ -301,6 +301,48 @@ static void members_by_name(void **state)
     }
 }
 
+// Strings are scanned in blocks: runs of backslashes, quotes and what no string may hold stand at
+// every place of one, also across its end.
+static void strings_of_any_length_end_where_the_library_ends_them(void **state)
+{
+    (void)state;
+    static const char *const pieces[] = {"\\\\",
+                                         "\\\"",
+                                         "\\n",
+                                         "\\u0041",
+                                         "\\/",
+                                         "a",
+                                         "plain text without any",
+                                         "\\",
+                                         "\xC3\xA9",
+                                         "\x01",
+                                         "\\x",
+                                         "\"",
+                                         "\\ud83d\\ude00",
+                                         "\xff"};
+    uint32_t seed = 1;
+    size_t accepted = 0;
+    for (int round = 0; round < 40000; round++) {
+        char text[400] = "[\"";
+        size_t len = 2, want = 1 + (size_t)round % 200;
+        // mostly pieces that are valid, so that long strings are reached
+        while (len < want) {
+            seed = seed * 1664525u + 1013904223u;
+            size_t among = (seed >> 28) == 0 ? WP_COUNT_OF(pieces) : 7;
+            const char *piece = pieces[(seed >> 8) % among];
+            memcpy(text + len, piece, strlen(piece));
+            len += strlen(piece);
+        }
+        memcpy(text + len, "\",1]", 4);
+        wp_view whole = wp_view_make(text, len + 4);
+        bool ours = scan_accepts(whole);
+        accepted += ours ? 1 : 0;
+        if (ours != yyjson_accepts(whole))
+            fail_msg("%.*s", WP_VIEW_ARG(whole));
+    }
+    assert_in_range(accepted, 10000, 39000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +353,7 @@ int main(void)
         cmocka_unit_test(removals_leave_valid_json),
         cmocka_unit_test(splices_refuse_overlap),
         cmocka_unit_test(writer_escapes),
+        cmocka_unit_test(strings_of_any_length_end_where_the_library_ends_them),
         cmocka_unit_test(documents),
         cmocka_unit_test(members_by_name),
     };
