@@ -14,7 +14,7 @@ static struct {
     const char *deployments, *itpm, *read_multipliers, *arrivals, *policies, *prices, *fanout;
     const char *fail, *ttl_factor, *evict, *restart, *half, *html;
     uint32_t seeds, lookback, hidden, threads, content_tokens, conversations;
-    bool json, quiet;
+    bool json, quiet, hit_only;
 } args = {
     .deployments = "4,8,16",
     .itpm = "0",
@@ -64,6 +64,8 @@ static const struct wp_option OPTIONS[] = {
      "wrong model: each deployment is N caches, one of them at random per request (1)"},
     {"--evict", NULL, "P", WP_OPTION_TEXT, &args.evict, 0, 0,
      "wrong model: odds that an entry is gone when it would be read (0)"},
+    {"--hit-only", NULL, NULL, WP_OPTION_FLAG, &args.hit_only, 0, 0,
+     "wrong model: a read renews the entry that it hits, not those on its path"},
     {"--restart", NULL, "EVERY", WP_OPTION_TEXT, &args.restart, 0, 0,
      "the gateway starts anew, with nothing known, every so often: 2h"},
     {"--content-block-tokens", NULL, "N", WP_OPTION_NUMBER, &args.content_tokens, 1, 10000000,
@@ -243,6 +245,7 @@ static int read_truth(struct wp_replay_truth *truth)
     if (!wp_view_parse_double(wp_view_of(args.evict), &truth->eviction) || truth->eviction < 0 ||
         truth->eviction > 1)
         return usage("--evict", "odds between 0 and 1");
+    truth->hit_only = args.hit_only;
     if (!duration(wp_view_of(args.restart), &truth->restart_s))
         return usage("--restart", "a duration such as 2h");
     return -1;
@@ -389,7 +392,7 @@ const struct wp_command wp_command_simulate = {
         "95 % interval over conversations. Traces are JSON lines, plain or zstd\n"
         "(docs/cache-routing.md).\n\n"
         "policies: random round-robin least-busy litellm conversation-hash sticky-10m radix\n"
-        "          prefix-scorer warmpath warmpath-keep-warm\n"
+        "          prefix-scorer warmpath warmpath-keep-warm warmpath-auto-ttl\n"
         "bounds:   infinite-5m infinite-1h static-pings clairvoyant (one cache, no limits)",
     .run = run,
 };

@@ -48,6 +48,19 @@ void wp_exchange_follow(struct wp_exchange *x, wp_view stream)
     wp_keeper_returned(x->gateway->keeper, x->stream, wp_now_ns(), &x->kept);
 }
 
+// What the provider refuses together with max_tokens 0 (cache.md 1.1); leaving any of it out would
+// ask for another prefix. A caller's own token is not kept.
+static bool renews(const struct wp_exchange *x, const struct wp_deployment_config *deployment)
+{
+    const struct wp_request *request = &x->request;
+    wp_view choice = wp_json_scan_member(request->tool_choice, "type");
+    return deployment->keep_warm && x->gateway->renewal[deployment->platform] &&
+           x->front->caller.oauth.len == 0 && request->has_max_tokens &&
+           !wp_json_string_is(wp_json_scan_member(request->thinking, "type"), "enabled") &&
+           !wp_json_string_is(choice, "any") && !wp_json_string_is(choice, "tool") &&
+           wp_json_scan_member(request->output_config, "format").len == 0;
+}
+
 // Markers.
 
 // The prompt's deepest entry lies beyond the reach of every marker: one on its own block finds it.
@@ -116,6 +129,7 @@ static bool choose_ttl(struct wp_exchange *x)
     if (x->prompt.breakpoint_count == 0 || !models_know_hours(x))
         return false;
     const struct wp_price *price = &first->model->price;
+    const struct wp_router_settings *router = &x->front->runtime->snapshot->router;
     const struct wp_keep_ttl_case c = {
         .spell.stop = agent_of(x).len > 0 ? WP_KEEP_STOP_SUBAGENT : WP_KEEP_STOP_TOOL_USE,
         .spell.hour = (uint8_t)hour_utc(),
@@ -125,8 +139,11 @@ static bool choose_ttl(struct wp_exchange *x)
         .write_5m = price->cache_write_5m,
         .write_1h = price->cache_write_1h,
         .confidence = first->lasting,
+        .lasting = wp_router_lasting(x->gateway->router, &x->plan_request, first),
+        .guard_s = renews(x, first->deployment) ? (double)router->keep_warm_guard_ms / 1000 : 0,
     };
     bool hour = wp_keeper_prefers_hour(x->gateway->keeper, x->stream, &c);
+    x->lasting = hour ? 0 : (uint32_t)c.lasting;
     enum wp_ttl ttl = hour ? WP_TTL_1H : WP_TTL_5M;
     if (present_ttl(&x->prompt) == ttl)
         return false;
@@ -148,19 +165,6 @@ bool wp_exchange_mark(struct wp_exchange *x)
 }
 
 // Keeping.
-
-// What the provider refuses together with max_tokens 0 (cache.md 1.1); leaving any of it out would
-// ask for another prefix. A caller's own token is not kept.
-static bool renewable(const struct wp_exchange *x, const struct wp_deployment_config *deployment)
-{
-    const struct wp_request *request = &x->request;
-    wp_view choice = wp_json_scan_member(request->tool_choice, "type");
-    return deployment->keep_warm && x->gateway->renewal[deployment->platform] &&
-           x->front->caller.oauth.len == 0 && request->has_max_tokens &&
-           !wp_json_string_is(wp_json_scan_member(request->thinking, "type"), "enabled") &&
-           !wp_json_string_is(choice, "any") && !wp_json_string_is(choice, "tool") &&
-           wp_json_scan_member(request->output_config, "format").len == 0;
-}
 
 // The request as it was sent, but for max_tokens 0 and no stream; empty without memory.
 static wp_view renewal_body(struct wp_exchange *x)
@@ -226,13 +230,15 @@ static void keep(struct wp_exchange *x, const struct wp_deployment_config *deplo
         .begun_ns = x->attempt.begun_ns,
         .ttl_s = ttl,
         .tokens = (uint32_t)covered,
+        .lasting = x->lasting < covered ? x->lasting : (uint32_t)covered,
+        .lasting_s = (double)wp_cache_rules(deployment->platform)->long_ttl_s,
         .head_tokens = head_tokens(&x->prompt, wp_usage_prompt(usage)),
         .extra = (uint32_t)usage->input,
         .input = price->input,
         .read = price->cache_read,
         .write = ttl > 300 ? price->cache_write_1h : price->cache_write_5m,
     };
-    if (covered > 0 && price->input >= 0 && renewable(x, deployment))
+    if (covered > 0 && price->input >= 0 && renews(x, deployment))
         kept.body = renewal_body(x);
     wp_keeper_put(x->gateway->keeper, &kept, hour_utc(), wp_now_ns());
 }

@@ -74,6 +74,7 @@ struct wp_exchange {
     wp_view history_stream;          // what the history knows the session's stream as; may be empty
     struct wp_hash128 stream;        // names the conversation to the keeper, when it is followed
     bool followed, marked;
+    uint32_t lasting;               // tokens that an earlier entry of an hour holds
     struct wp_kept kept;            // what renewals did since its last request
     double kept_warm_saved;         // USD
     struct wp_marker_edits markers; // auto_ttl, breakpoint_repair

@@ -20,12 +20,14 @@ struct slot {
     char *memory;                   // NULL: not retained (any more)
     size_t bytes;
     struct wp_keep_spell spell;
+    uint64_t renewed_ns;     // start of its last request or renewal
     uint64_t lapses_ns;      // believed, renewals included
     uint64_t would_lapse_ns; // without them
     uint64_t due_ns;         // next decision
     uint32_t generation;     // grows with every request of the conversation
     uint32_t renewals;
     double spent;
+    bool turned;  // only what lasts longer is renewed from here on
     bool waiting; // between an answer and the next request
     bool under_way;
 };
@@ -250,6 +252,8 @@ void wp_keeper_put(struct wp_keeper *keeper, const struct wp_kept_request *reque
         slot->spell = wp_keep_spell_begin(request->stop, hour_utc, known ? &slot->spell : NULL,
                                           known ? before_s : 0);
         slot->generation++;
+        slot->renewed_ns = request->begun_ns;
+        slot->turned = false;
         slot->lapses_ns = slot->would_lapse_ns = after(request->begun_ns, request->ttl_s);
         slot->due_ns = after(request->begun_ns, request->ttl_s - keeper->guard_s);
         if (slot->due_ns < now_ns)
@@ -265,6 +269,14 @@ void wp_keeper_put(struct wp_keeper *keeper, const struct wp_kept_request *reque
     pthread_mutex_unlock(&keeper->lock);
 }
 
+// Tokens that a return would write again, had nothing been renewed.
+static uint32_t gone_without(const struct slot *slot, uint64_t now_ns)
+{
+    const struct wp_kept_request *r = &slot->request;
+    uint32_t lasting = now_ns < after(r->begun_ns, r->lasting_s) ? r->lasting : 0;
+    return r->tokens > lasting ? r->tokens - lasting : 0;
+}
+
 void wp_keeper_returned(struct wp_keeper *keeper, struct wp_hash128 stream, uint64_t now_ns,
                         struct wp_kept *out)
 {
@@ -278,7 +290,7 @@ void wp_keeper_returned(struct wp_keeper *keeper, struct wp_hash128 stream, uint
             .renewals = slot->renewals,
             .spent = slot->spent,
             .lapsed = now_ns >= slot->would_lapse_ns,
-            .tokens = slot->request.tokens,
+            .tokens = gone_without(slot, now_ns),
             .per_token = slot->request.write - slot->request.read,
         };
         release(keeper, slot);
@@ -317,19 +329,46 @@ static bool head_is_shared(const struct wp_keeper *keeper, const struct slot *sl
     return false;
 }
 
+static double ttl_of(const struct slot *slot)
+{
+    return slot->turned ? slot->request.lasting_s : slot->request.ttl_s;
+}
+
+// Not worth renewing; but what an earlier entry holds may be, when that one is about to lapse.
+static bool turn(const struct wp_keeper *keeper, struct slot *slot)
+{
+    const struct wp_kept_request *r = &slot->request;
+    if (slot->turned || r->lasting == 0 || r->lasting_s <= r->ttl_s)
+        return false;
+    slot->turned = true;
+    slot->lapses_ns = after(slot->renewed_ns, r->lasting_s);
+    slot->due_ns = after(slot->renewed_ns, r->lasting_s - keeper->guard_s);
+    return true;
+}
+
+// What a renewal reads, and what it writes again because it has lapsed meanwhile.
+static uint32_t read_by_renewal(const struct slot *slot)
+{
+    return slot->turned ? slot->request.lasting : slot->request.tokens;
+}
+
 static void judge(const struct wp_keeper *keeper, const struct slot *slot, double idle_s,
                   struct wp_keep_verdict *out)
 {
     const struct wp_kept_request *r = &slot->request;
-    uint32_t head = head_is_shared(keeper, slot) ? r->head_tokens : 0;
+    uint32_t read = read_by_renewal(slot);
+    // Not at stake: a head that others keep, and what lives on by itself for now.
+    uint32_t safe = head_is_shared(keeper, slot) ? r->head_tokens : 0;
+    if (!slot->turned && r->lasting > safe)
+        safe = r->lasting;
     const struct wp_keep_case c = {
         .spell = slot->spell,
         .idle_s = idle_s,
-        .ttl_s = r->ttl_s,
+        .ttl_s = ttl_of(slot),
         .guard_s = keeper->guard_s,
-        .tokens = r->tokens,
-        .at_stake = r->tokens > head ? r->tokens - head : 0,
-        .extra = r->extra,
+        .tokens = read,
+        .at_stake = read > safe ? read - safe : 0,
+        .extra = r->extra + (r->input > 0 ? (r->tokens - read) * r->write / r->input : 0),
         .input = r->input,
         .read = r->read,
         .write = r->write,
@@ -345,6 +384,7 @@ static bool give_out(struct wp_keeper *keeper, struct slot *slot, double idle_s,
                                 .generation = slot->generation,
                                 .verdict = *verdict,
                                 .idle_s = idle_s};
+    out->request.tokens = read_by_renewal(slot);
     size_t bytes;
     out->memory = copy_texts(&out->request, &bytes);
     if (out->memory == NULL)
@@ -360,7 +400,7 @@ static bool consider(struct wp_keeper *keeper, struct slot *slot, uint64_t now_n
 {
     struct wp_keep_verdict verdict;
     double idle_s = seconds(slot->request.begun_ns, now_ns);
-    slot->due_ns = after(now_ns, slot->request.ttl_s - keeper->guard_s);
+    slot->due_ns = after(now_ns, ttl_of(slot) - keeper->guard_s);
     wp_keep_spell_silent(&keeper->odds, &slot->spell, idle_s);
     if (slot->memory == NULL)
         return false;
@@ -369,6 +409,8 @@ static bool consider(struct wp_keeper *keeper, struct slot *slot, uint64_t now_n
         return false;
     }
     judge(keeper, slot, idle_s, &verdict);
+    if (!verdict.renew && turn(keeper, slot))
+        return false;
     if (!verdict.renew) {
         keeper->stats.given_up++;
         release(keeper, slot);
@@ -410,8 +452,9 @@ static void settle(struct wp_keeper *keeper, struct slot *slot, enum wp_kept_out
     slot->under_way = false;
     switch (outcome) {
     case WP_KEPT_RENEWED:
-        slot->lapses_ns = after(begun_ns, slot->request.ttl_s);
-        slot->due_ns = after(begun_ns, slot->request.ttl_s - keeper->guard_s);
+        slot->renewed_ns = begun_ns;
+        slot->lapses_ns = after(begun_ns, ttl_of(slot));
+        slot->due_ns = after(begun_ns, ttl_of(slot) - keeper->guard_s);
         break;
     case WP_KEPT_PUT_OFF:
         slot->due_ns = after(begun_ns, AGAIN_S);

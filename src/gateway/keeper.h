@@ -39,6 +39,8 @@ struct wp_kept_request {
     uint64_t begun_ns; // start of the request that wrote or read the entry
     double ttl_s;      // of the entry
     uint32_t tokens;   // that the entry covers
+    uint32_t lasting;  // of them, held by an earlier entry that lives longer
+    double lasting_s;  // its life from the same start
     uint32_t head_tokens;
     uint32_t extra;            // beyond it: paid as plain input by every renewal
     double input, read, write; // USD per token

@@ -4,7 +4,7 @@
 
 // The prior weighs as much as so many spells that lasted into a bin; what was seen fades so that
 // about the last 500 of them count.
-static const double PRIOR_WEIGHT = 20, HOUR_WEIGHT = 30;
+static const double PRIOR_WEIGHT = 60, HOUR_WEIGHT = 100;
 static const float DECAY = 0.998F;
 static const double HOUR_LEAST = 0.25, HOUR_MOST = 4;
 
@@ -199,36 +199,75 @@ static struct step step_at(const struct wp_keep_odds *odds, const struct wp_keep
     };
 }
 
-void wp_keep_decide(const struct wp_keep_odds *odds, const struct wp_keep_case *c,
-                    struct wp_keep_verdict *out)
+// Of the decision at idle_s and of all that follow, each made for the best; price_now: of the
+// first.
+static double best_gain(const struct wp_keep_odds *odds, const struct wp_keep_case *c,
+                        double idle_s, double price_now)
 {
     enum { STEPS_MAX = 128 };
     const double end_s = bin_start(WP_KEEP_BINS), window = c->ttl_s - c->guard_s;
     double per_read = c->tokens * c->read + c->extra * c->input;
     double saving = (c->write - c->read) * c->at_stake * c->confidence, later = 0;
-    *out = (struct wp_keep_verdict){0};
-    out->price = per_read + (1 - c->confidence) * c->tokens * (c->write - c->read);
-    out->odds = step_at(odds, c, c->idle_s).served;
-    if (window <= 0 || c->idle_s >= end_s)
-        return;
-    uint32_t steps = (uint32_t)((end_s - c->idle_s) / window);
+    if (window <= 0 || idle_s >= end_s)
+        return 0;
+    uint32_t steps = (uint32_t)((end_s - idle_s) / window);
     for (uint32_t i = steps < STEPS_MAX ? steps : STEPS_MAX; i > 0; i--) {
-        struct step step = step_at(odds, c, c->idle_s + i * window);
+        struct step step = step_at(odds, c, idle_s + i * window);
         double value = step.served * saving - per_read + step.next * later;
         later = value > 0 ? value : 0;
     }
-    struct step now = step_at(odds, c, c->idle_s);
-    double gain = now.served * saving - out->price + now.next * later;
-    out->gain = gain > 0 ? gain : 0;
-    out->renew = gain > 0;
+    struct step now = step_at(odds, c, idle_s);
+    double gain = now.served * saving - price_now + now.next * later;
+    return gain > 0 ? gain : 0;
 }
+
+void wp_keep_decide(const struct wp_keep_odds *odds, const struct wp_keep_case *c,
+                    struct wp_keep_verdict *out)
+{
+    double per_read = c->tokens * c->read + c->extra * c->input;
+    *out = (struct wp_keep_verdict){0};
+    out->price = per_read + (1 - c->confidence) * c->tokens * (c->write - c->read);
+    out->odds = step_at(odds, c, c->idle_s).served;
+    out->gain = best_gain(odds, c, c->idle_s, out->price);
+    out->renew = out->gain > 0;
+}
+
+// What renewals of so much are expected to save from its first expiry on.
+static double renewals_worth(const struct wp_keep_odds *odds, const struct wp_keep_ttl_case *t,
+                             double ttl_s, double write, double at_stake)
+{
+    const struct wp_keep_case c = {
+        .spell = t->spell,
+        .ttl_s = ttl_s,
+        .guard_s = t->guard_s,
+        .tokens = t->prefix,
+        .at_stake = at_stake,
+        .read = t->read,
+        .write = write,
+        .confidence = t->confidence,
+    };
+    double first_s = ttl_s - t->guard_s;
+    if (t->guard_s <= 0 || at_stake <= 0)
+        return 0;
+    return survival(odds, &t->spell, 0, first_s) *
+           best_gain(odds, &c, first_s, t->prefix * t->read);
+}
+
+// An entry of an hour, once written, is renewed by every read of what goes on from it. It serves
+// the gaps after later requests as well, as long as they find it.
+static const double GAPS_SERVED = 6;
 
 bool wp_keep_prefers_hour(const struct wp_keep_odds *odds, const struct wp_keep_ttl_case *c,
                           double *gain)
 {
     const double short_s = 300, long_s = 3600;
+    double bare = c->prefix > c->lasting ? c->prefix - c->lasting : 0;
     double between = survival(odds, &c->spell, 0, short_s) - survival(odds, &c->spell, 0, long_s);
-    double saved = between * c->confidence * (c->write_5m - c->read) * c->prefix;
+    double rewriting = between * c->confidence * (c->write_5m - c->read) * bare;
+    double renewed = renewals_worth(odds, c, short_s, c->write_5m, bare);
+    double later = renewals_worth(odds, c, long_s, c->write_1h, c->prefix) -
+                   renewals_worth(odds, c, long_s, c->write_1h, c->lasting);
+    double saved = GAPS_SERVED * (rewriting - renewed) + later;
     double price = (c->write_1h - c->write_5m) * c->written;
     if (gain != NULL)
         *gain = saved - price;

@@ -97,6 +97,8 @@ struct wp_keep_ttl_case {
     double prefix;                   // tokens that its last breakpoint covers, read and written
     double read, write_5m, write_1h; // USD per token
     double confidence;               // that an entry that old is still there
+    double lasting; // of the prefix, tokens that an earlier entry of an hour holds within reach
+    double guard_s; // of the renewals that the conversation may count on; 0: it may on none
 };
 // `gain`: USD expected from the longer life, its price taken off; may be negative. May be NULL.
 bool wp_keep_prefers_hour(const struct wp_keep_odds *odds, const struct wp_keep_ttl_case *c,

@@ -325,6 +325,27 @@ uint32_t wp_model_reach(const struct wp_model *model, const struct wp_domain *do
     return 0;
 }
 
+uint32_t wp_model_lasting(const struct wp_model *model, const struct wp_cache_rules *rules,
+                          const struct wp_domain *domain, const struct wp_prompt *prompt,
+                          uint64_t now_ns)
+{
+    struct wp_cache_rules near = *rules;
+    near.lookback = rules->lookback * 3 / 5; // what comes next moves the markers on
+    if (prompt->count == 0)
+        return 0;
+    uint32_t start = lookback_start(&near, prompt, prompt->count - 1);
+    for (uint32_t i = prompt->count; i-- > start;) {
+        uint32_t id = wp_table_find(&model->table, prompt->blocks[i].prefix, domain->owner);
+        if (id == WP_ENTRY_NONE)
+            continue;
+        const struct wp_entry *entry = wp_table_at(&model->table, id);
+        if (entry->ttl == WP_TTL_1H && (entry->flags & WP_ENTRY_READABLE) != 0 &&
+            entry->expires_ns > now_ns)
+            return entry->tokens;
+    }
+    return 0;
+}
+
 // Traces.
 
 static bool is_written(const struct wp_trace *trace, uint32_t block)

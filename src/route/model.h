@@ -116,6 +116,12 @@ void wp_model_search(struct wp_model *model, const struct wp_cache_rules *rules,
 uint32_t wp_model_reach(const struct wp_model *model, const struct wp_domain *domain,
                         const struct wp_prompt *prompt, uint64_t now_ns);
 
+// Tokens of the longest prefix that an entry of an hour holds, near enough to the prompt's end for
+// the conversation's next request to find it.
+uint32_t wp_model_lasting(const struct wp_model *model, const struct wp_cache_rules *rules,
+                          const struct wp_domain *domain, const struct wp_prompt *prompt,
+                          uint64_t now_ns);
+
 // What a request would pay for on a domain (cache.md: read A, write B - A at the 1 h price up to
 // the last 1 h breakpoint B, write C - B at the 5 m price up to the last breakpoint C).
 struct wp_forecast {

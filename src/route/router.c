@@ -308,6 +308,20 @@ uint32_t wp_router_reach(struct wp_router *router, const struct wp_plan_request 
     return block;
 }
 
+uint32_t wp_router_lasting(struct wp_router *router, const struct wp_plan_request *request,
+                           const struct wp_candidate *candidate)
+{
+    uint32_t tokens = 0;
+    struct wp_lane lane;
+    lock(router);
+    wp_lane_open(router, request, index_in_group(request->group, candidate->deployment), &lane);
+    if (lane.domain != NULL && request->prompt != NULL)
+        tokens = wp_model_lasting(&router->model, lane.rules, lane.domain, request->prompt,
+                                  request->now_ns);
+    unlock(router);
+    return tokens;
+}
+
 static uint32_t start_traces(struct wp_router *router, struct wp_attempt *attempt)
 {
     attempt->started = true;

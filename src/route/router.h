@@ -115,6 +115,11 @@ void wp_router_plan(struct wp_router *router, const struct wp_plan_request *requ
 uint32_t wp_router_reach(struct wp_router *router, const struct wp_plan_request *request,
                          const struct wp_candidate *candidate);
 
+// Tokens of the prompt that an entry of an hour there holds, so near to its end that the
+// conversation's next request will find it, whatever its own markers ask for. O(lookback).
+uint32_t wp_router_lasting(struct wp_router *router, const struct wp_plan_request *request,
+                           const struct wp_candidate *candidate);
+
 // Waiting for a leader. Embedded by the caller, who owns the timer (plan.wait.at_most_ms).
 struct wp_waiter {
     struct wp_list link; // private

@@ -74,7 +74,7 @@ static void renew(void *state, uint32_t stream, uint32_t generation)
     struct replay_use use;
     if (b->generations[stream] != generation || b->renewed[stream] >= b->planned[stream])
         return;
-    replay_renew(b->world, b->latest[stream], 0, &use);
+    replay_renew(b->world, b->latest[stream], 0, false, &use);
     if (++b->renewed[stream] < b->planned[stream])
         replay_set_timer(b->world, replay_now(b->world) + TTL_S - GUARD_S, stream, generation);
 }

@@ -8,7 +8,7 @@
 #include "route/keep.h"
 #include "sim/replay_world.h"
 
-static const double TTL_S = 300, GUARD_S = 20, WRITE = 1.25;
+static const double TTL_S = 300, HOUR_S = 3600, GUARD_S = 20, WRITE = 1.25, WRITE_1H = 2;
 static const double EXPIRE_EVERY_S = 10;
 static const double PER_TOKEN = 5e-6;    // USD: an Opus; only what waiting is worth depends on it
 static const double FOLLOW_S = 6 * 3600; // silences are learnt from so long
@@ -27,7 +27,10 @@ struct hold {
 // A stream as the keeper sees it.
 struct watch {
     struct wp_keep_spell spell;
-    double begun_s, lapses_s;
+    double begun_s, renewed_s, lapses_s;
+    bool hour;      // of the entry
+    bool turned;    // only what lasts an hour is renewed from here on
+    double lasting; // tokens of it that an earlier entry of an hour holds
     uint32_t request, deployment, generation;
     bool known, given_up;
 };
@@ -38,10 +41,13 @@ struct warm {
     struct wp_snapshot *snapshot;
     struct wp_resolved group;
     struct wp_model_info models[WP_REPLAY_DEPLOYMENTS_MAX];
-    struct wp_plan plan; // of the request that is being placed
+    struct wp_plan plan;    // of the request that is being placed
+    struct wp_prompt asked; // its prompt, in which auto_ttl may have set other markers
     struct hold holds[HOLDS_MAX];
     double expired_s;
-    bool keep;
+    bool keep, auto_ttl;
+    bool hour; // asked's markers
+    uint32_t lasting;
     struct wp_keep_odds odds;
     struct watch *watches; // by stream
 };
@@ -121,6 +127,7 @@ static void destroy(void *state)
     wp_router_destroy(w->router);
     wp_snapshot_unref(w->snapshot);
     wp_free(w->watches);
+    wp_free(w->asked.blocks);
     wp_free(w);
 }
 
@@ -147,6 +154,14 @@ static void *create_keeper(struct replay_world *world, uint32_t argument)
     struct warm *w = create(world, argument);
     if (w != NULL)
         w->keep = true;
+    return w;
+}
+
+static void *create_auto_ttl(struct replay_world *world, uint32_t argument)
+{
+    struct warm *w = create_keeper(world, argument);
+    if (w != NULL)
+        w->auto_ttl = true;
     return w;
 }
 
@@ -253,7 +268,7 @@ static struct wp_plan_request plan_request(struct warm *w, uint32_t request, uin
         .snapshot = w->snapshot,
         .group = &w->group,
         .models = w->models,
-        .prompt = &r->prompt,
+        .prompt = w->asked.blocks != NULL ? &w->asked : &r->prompt,
         .session_id = wp_view_make(session, (size_t)len),
         .max_tokens = r->output,
         .tried = tried,
@@ -269,6 +284,54 @@ static uint32_t index_of(const struct warm *w, const struct wp_deployment_config
         if (w->group.deployments[i] == deployment)
             return i;
     return WP_REPLAY_NONE;
+}
+
+// The request's own markers, of five minutes.
+static void ask_plainly(struct warm *w)
+{
+    wp_free(w->asked.blocks);
+    w->asked = (struct wp_prompt){0};
+    w->hour = false;
+}
+
+// The same prompt with markers of an hour; without memory it stays as it is.
+static void ask_for_hour(struct warm *w, uint32_t request)
+{
+    const struct wp_prompt *prompt = &replay_trace(w->world)->requests[request].prompt;
+    struct wp_block *blocks = wp_alloc((prompt->count + 1) * sizeof(*blocks));
+    if (blocks == NULL)
+        return;
+    memcpy(blocks, prompt->blocks, prompt->count * sizeof(*blocks));
+    w->asked = *prompt;
+    w->asked.blocks = blocks;
+    w->hour = true;
+    for (uint32_t i = 0; i < prompt->breakpoint_count; i++)
+        blocks[prompt->breakpoints[i]].ttl = WP_TTL_1H;
+}
+
+// As the gateway does with auto_ttl, once the first plan has told what would be written.
+static bool prefers_hour(struct warm *w, uint32_t request)
+{
+    char session[SESSION_TEXT];
+    const struct wp_plan_request plain = plan_request(w, request, 0, session);
+    const struct wp_replay_request *r = &replay_trace(w->world)->requests[request];
+    const struct wp_candidate *first = &w->plan.candidates[0];
+    const struct watch *watch = &w->watches[r->stream];
+    const struct wp_keep_ttl_case c = {
+        .spell.stop = r->subagent ? WP_KEEP_STOP_SUBAGENT : WP_KEEP_STOP_TOOL_USE,
+        .spell.hour = (uint8_t)((uint32_t)(replay_now(w->world) / 3600) % HOURS),
+        .spell.habit = watch->known ? watch->spell.habit : 0,
+        .written = first->predicted_write,
+        .prefix = (double)first->predicted_read + first->predicted_write,
+        .read = replay_options(w->world)->read_multiplier,
+        .write_5m = WRITE,
+        .write_1h = WRITE_1H,
+        .confidence = first->lasting,
+        .lasting = wp_router_lasting(w->router, &plain, first),
+        .guard_s = GUARD_S,
+    };
+    w->lasting = (uint32_t)c.lasting;
+    return wp_keep_prefers_hour(&w->odds, &c, NULL);
 }
 
 static void plan(struct warm *w, uint32_t request, uint64_t tried)
@@ -288,9 +351,14 @@ static uint32_t choose(void *state, uint32_t request, uint64_t tried)
         w->expired_s = replay_now(w->world);
         wp_router_expire(w->router, ns(w->expired_s));
     }
+    ask_plainly(w);
     plan(w, request, tried);
     if (w->plan.usable == 0)
         return WP_REPLAY_NONE;
+    if (w->auto_ttl && prefers_hour(w, request)) {
+        ask_for_hour(w, request);
+        plan(w, request, tried);
+    }
     if (w->plan.wait.advised && wait_for(w, request))
         return REPLAY_WAIT;
     return index_of(w, w->plan.candidates[0].deployment);
@@ -319,6 +387,11 @@ static const struct wp_candidate *candidate_of(const struct warm *w, uint32_t de
     return NULL;
 }
 
+static double ttl_of(const struct watch *watch)
+{
+    return watch->hour || watch->turned ? HOUR_S : TTL_S;
+}
+
 static void watch(struct warm *w, const struct replay_attempt *attempt)
 {
     const struct wp_replay_request *r = &replay_trace(w->world)->requests[attempt->request];
@@ -336,27 +409,60 @@ static void watch(struct warm *w, const struct replay_attempt *attempt)
     watch->spell = wp_keep_spell_begin(wp_keep_stop_of(stop, r->subagent), hour,
                                        watch->known ? &before : NULL, idle_s);
     watch->known = true;
-    watch->given_up = false;
+    watch->given_up = watch->turned = false;
+    watch->renewed_s = now_s;
     watch->begun_s = now_s;
-    watch->lapses_s = now_s + TTL_S;
+    watch->hour = attempt->hour;
+    watch->lasting = attempt->hour ? 0 : w->lasting;
+    w->lasting = 0;
+    watch->lapses_s = now_s + ttl_of(watch);
     watch->request = attempt->request;
     watch->deployment = attempt->deployment;
-    replay_set_timer(w->world, now_s + TTL_S - GUARD_S, r->stream, ++watch->generation);
+    replay_set_timer(w->world, now_s + ttl_of(watch) - GUARD_S, r->stream, ++watch->generation);
+}
+
+static void disown_prompt(struct replay_attempt *attempt)
+{
+    if (attempt->prompt != NULL)
+        wp_free(attempt->prompt->blocks);
+    wp_free(attempt->prompt);
+    attempt->prompt = NULL;
+}
+
+// The changed prompt lives as long as the attempt.
+static bool own_prompt(struct warm *w, struct replay_attempt *attempt)
+{
+    attempt->hour = w->hour;
+    if (!w->hour)
+        return true;
+    attempt->prompt = wp_alloc(sizeof(*attempt->prompt));
+    if (attempt->prompt == NULL)
+        return false;
+    *attempt->prompt = w->asked;
+    w->asked = (struct wp_prompt){0};
+    w->hour = false;
+    return true;
 }
 
 static bool begin(void *state, struct replay_attempt *attempt)
 {
     struct warm *w = state;
     char session[SESSION_TEXT];
+    if (!own_prompt(w, attempt))
+        return false;
     struct wp_plan_request r = plan_request(w, attempt->request, 0, session);
+    if (attempt->prompt != NULL)
+        r.prompt = attempt->prompt;
     const struct wp_candidate *candidate = candidate_of(w, attempt->deployment);
     if (candidate == NULL) { // the provider's last resort, not ours
         plan(w, attempt->request, 0);
         candidate = candidate_of(w, attempt->deployment);
         r.max_wait_ms = 0;
     }
-    if (candidate == NULL || !wp_router_begin(w->router, &r, candidate, &attempt->route))
+    if (candidate == NULL || !wp_router_begin(w->router, &r, candidate, &attempt->route)) {
+        disown_prompt(attempt);
         return false;
+    }
     stop_waiting(w, attempt->request);
     if (w->keep)
         watch(w, attempt);
@@ -393,7 +499,8 @@ static void tell_served(struct warm *w, struct replay_attempt *attempt)
         .final = true,
         .input = attempt->use.uncached,
         .cache_read = attempt->use.read,
-        .cache_write_5m = attempt->use.written,
+        .cache_write_5m = attempt->hour ? 0 : attempt->use.written,
+        .cache_write_1h = attempt->hour ? attempt->use.written : 0,
         .output = r->output,
     };
     replay_result(w->world)->read_predicted += attempt->route.predicted_read;
@@ -416,6 +523,7 @@ static void ended(void *state, struct replay_attempt *attempt, enum replay_outco
     switch (outcome) {
     case REPLAY_SERVED:
         tell_served(w, attempt);
+        disown_prompt(attempt);
         return;
     case REPLAY_REJECTED:
         detail.kind = WP_KIND_RATE_LIMIT;
@@ -431,6 +539,7 @@ static void ended(void *state, struct replay_attempt *attempt, enum replay_outco
         break;
     }
     wp_router_end(w->router, &attempt->route, &detail);
+    disown_prompt(attempt);
 }
 
 // Renewals.
@@ -457,18 +566,20 @@ static void decide(struct warm *w, struct watch *watch, double idle_s,
     const struct wp_replay_request *r = &trace->requests[watch->request];
     const struct wp_prompt *prompt = &r->prompt;
     double tokens = trace->nodes[r->end].tokens;
+    double read = watch->turned ? watch->lasting : tokens;
+    double safe = watch->turned ? 0 : watch->lasting; // it lives on by itself for now
     double head = prompt->system_end > 0 ? prompt->blocks[prompt->system_end - 1].tokens : 0;
     const struct wp_keep_case c = {
         .spell = watch->spell,
         .idle_s = idle_s,
-        .ttl_s = TTL_S,
+        .ttl_s = ttl_of(watch),
         .guard_s = GUARD_S,
-        .tokens = tokens,
-        .at_stake = head_is_shared(w, watch) ? tokens - head : tokens,
-        .extra = r->input - tokens,
+        .tokens = read,
+        .at_stake = head_is_shared(w, watch) && head > safe ? read - head : read - safe,
+        .extra = r->input - tokens + (tokens - read) * WRITE,
         .input = 1,
         .read = replay_options(w->world)->read_multiplier,
-        .write = WRITE,
+        .write = watch->hour ? WRITE_1H : WRITE,
         .confidence = 1,
     };
     wp_keep_decide(&w->odds, &c, verdict);
@@ -478,18 +589,26 @@ static void renew(struct warm *w, struct watch *watch)
 {
     char session[SESSION_TEXT];
     struct replay_attempt attempt = {.request = watch->request, .deployment = watch->deployment};
+    ask_plainly(w);
+    if (watch->hour)
+        ask_for_hour(w, watch->request);
+    if (!own_prompt(w, &attempt))
+        return;
     struct wp_plan_request r = plan_request(w, watch->request, 0, session);
+    if (attempt.prompt != NULL)
+        r.prompt = attempt.prompt;
     const struct wp_candidate candidate = {
         .deployment = w->group.deployments[watch->deployment],
         .model = &w->models[watch->deployment],
     };
     r.max_wait_ms = 0;
     r.max_tokens = 0;
-    if (!wp_router_begin(w->router, &r, &candidate, &attempt.route))
-        return;
-    replay_renew(w->world, watch->request, watch->deployment, &attempt.use);
-    started(w, &attempt);
-    tell_served(w, &attempt);
+    if (wp_router_begin(w->router, &r, &candidate, &attempt.route)) {
+        replay_renew(w->world, watch->request, watch->deployment, watch->hour, &attempt.use);
+        started(w, &attempt);
+        tell_served(w, &attempt);
+    }
+    disown_prompt(&attempt);
 }
 
 static void timer(void *state, uint32_t argument, uint32_t generation)
@@ -509,13 +628,20 @@ static void timer(void *state, uint32_t argument, uint32_t generation)
         return;
     if (!watch->given_up) {
         decide(w, watch, idle_s, &verdict);
+        if (!verdict.renew && !watch->hour && !watch->turned && watch->lasting > 0) {
+            watch->turned = true;
+            watch->lapses_s = watch->renewed_s + HOUR_S;
+            replay_set_timer(w->world, watch->lapses_s - GUARD_S, argument, generation);
+            return;
+        }
         watch->given_up = !verdict.renew;
     }
     if (!watch->given_up) {
         renew(w, watch);
-        watch->lapses_s = now_s + TTL_S;
+        watch->renewed_s = now_s;
+        watch->lapses_s = now_s + ttl_of(watch);
     }
-    replay_set_timer(w->world, now_s + TTL_S - GUARD_S, argument, generation);
+    replay_set_timer(w->world, now_s + ttl_of(watch) - GUARD_S, argument, generation);
 }
 
 const struct replay_policy replay_warmpath = {.name = "warmpath",
@@ -540,3 +666,14 @@ const struct replay_policy replay_keep_warm = {.name = "warmpath-keep-warm",
                                                .ended = ended,
                                                .timer = timer,
                                                .restart = restart};
+const struct replay_policy replay_auto_ttl = {.name = "warmpath-auto-ttl",
+                                              .priced = true,
+                                              .create = create_auto_ttl,
+                                              .destroy = destroy,
+                                              .choose = choose,
+                                              .last_resort = last_resort,
+                                              .begin = begin,
+                                              .started = started,
+                                              .ended = ended,
+                                              .timer = timer,
+                                              .restart = restart};

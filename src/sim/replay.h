@@ -28,6 +28,7 @@ struct wp_replay_truth {
     double eviction;     // odds that an entry that would be read has been evicted
     double restart_s;    // the gateway forgets everything every so often; 0: never
     uint32_t min_tokens; // shortest prefix that is cached; 1,024
+    bool hit_only;       // a hit renews its own entry, not those on its path
 };
 
 struct wp_replay_options {

@@ -8,26 +8,31 @@
 struct replay_caches {
     const struct wp_replay_trace *trace;
     struct wp_replay_truth truth;
-    double ttl_s;
     uint64_t seed;
-    uint32_t count;    // deployments * hidden
-    double *expires_s; // [cache][mark]; 0: not there
+    uint32_t count;     // deployments * hidden
+    struct life *lives; // [cache][mark]
 };
+
+struct life {
+    double expires_s; // 0: not there
+    double ttl_s;     // that a hit renews it for
+};
+
+static const double SHORT_S = 300, LONG_S = 3600;
 
 struct replay_caches *replay_caches_create(const struct wp_replay_trace *trace,
                                            const struct wp_replay_truth *truth,
-                                           uint32_t deployments, double ttl_s, uint64_t seed)
+                                           uint32_t deployments, uint64_t seed)
 {
     struct replay_caches *caches = wp_alloc(sizeof(*caches));
     if (caches == NULL)
         return NULL;
     caches->trace = trace;
     caches->truth = *truth;
-    caches->ttl_s = ttl_s * truth->ttl_factor;
     caches->seed = seed;
     caches->count = deployments * truth->hidden;
-    caches->expires_s = wp_alloc((size_t)caches->count * trace->mark_count * sizeof(double));
-    if (caches->expires_s == NULL) {
+    caches->lives = wp_alloc((size_t)caches->count * trace->mark_count * sizeof(struct life));
+    if (caches->lives == NULL) {
         wp_free(caches);
         return NULL;
     }
@@ -38,14 +43,15 @@ void replay_caches_free(struct replay_caches *caches)
 {
     if (caches == NULL)
         return;
-    wp_free(caches->expires_s);
+    wp_free(caches->lives);
     wp_free(caches);
 }
 
-static double *entries(const struct replay_caches *caches, uint32_t deployment, uint32_t hidden)
+static struct life *entries(const struct replay_caches *caches, uint32_t deployment,
+                            uint32_t hidden)
 {
     size_t cache = (size_t)deployment * caches->truth.hidden + hidden;
-    return &caches->expires_s[cache * caches->trace->mark_count];
+    return &caches->lives[cache * caches->trace->mark_count];
 }
 
 static bool draw(const struct replay_caches *caches, uint64_t a, uint64_t b, double odds)
@@ -55,16 +61,16 @@ static bool draw(const struct replay_caches *caches, uint64_t a, uint64_t b, dou
 }
 
 // An entry that would be read may have been evicted before its time; then it is gone.
-static bool evicted(const struct replay_caches *caches, double *expires_s, uint32_t mark,
+static bool evicted(const struct replay_caches *caches, struct life *life, uint32_t mark,
                     uint32_t request)
 {
     if (caches->truth.eviction <= 0 || !draw(caches, mark, request, caches->truth.eviction))
         return false;
-    *expires_s = 0;
+    life->expires_s = 0;
     return true;
 }
 
-static uint32_t lookup(struct replay_caches *caches, double *expires_s,
+static uint32_t lookup(struct replay_caches *caches, struct life *lives,
                        const struct wp_replay_request *request, uint32_t number, double now_s)
 {
     const struct wp_replay_node *nodes = caches->trace->nodes;
@@ -72,8 +78,8 @@ static uint32_t lookup(struct replay_caches *caches, double *expires_s,
         uint32_t node = request->marks[i];
         for (uint32_t step = 0; step < caches->truth.lookback && node != WP_REPLAY_NONE; step++) {
             uint32_t mark = nodes[node].mark;
-            if (mark != WP_REPLAY_NONE && expires_s[mark] > now_s &&
-                !evicted(caches, &expires_s[mark], mark, number))
+            if (mark != WP_REPLAY_NONE && lives[mark].expires_s > now_s &&
+                !evicted(caches, &lives[mark], mark, number))
                 return mark;
             node = nodes[node].parent;
         }
@@ -110,21 +116,26 @@ void replay_caches_look(struct replay_caches *caches, uint32_t deployment, uint3
 void replay_caches_read(struct replay_caches *caches, uint32_t deployment, double now_s,
                         const struct replay_use *use)
 {
-    double *expires_s = entries(caches, deployment, use->hidden);
-    for (uint32_t mark = use->hit; mark != WP_REPLAY_NONE; mark = caches->trace->marks[mark].up)
-        if (expires_s[mark] > now_s)
-            expires_s[mark] = now_s + caches->ttl_s;
+    struct life *lives = entries(caches, deployment, use->hidden);
+    for (uint32_t mark = use->hit; mark != WP_REPLAY_NONE; mark = caches->trace->marks[mark].up) {
+        if (lives[mark].expires_s > now_s && lives[mark].expires_s < now_s + lives[mark].ttl_s)
+            lives[mark].expires_s = now_s + lives[mark].ttl_s;
+        if (caches->truth.hit_only)
+            return;
+    }
 }
 
 void replay_caches_write(struct replay_caches *caches, uint32_t deployment, uint32_t number,
-                         double begun_s, const struct replay_use *use)
+                         double begun_s, bool hour, const struct replay_use *use)
 {
     const struct wp_replay_request *request = &caches->trace->requests[number];
-    double *expires_s = entries(caches, deployment, use->hidden);
+    struct life *lives = entries(caches, deployment, use->hidden);
+    double ttl_s = (hour ? LONG_S : SHORT_S) * caches->truth.ttl_factor;
     for (uint32_t i = 0; i < request->mark_count; i++) {
         const struct wp_replay_node *node = &caches->trace->nodes[request->marks[i]];
+        struct life *life = &lives[node->mark];
         if (node->tokens > use->read && cacheable(caches, request->marks[i]) &&
-            expires_s[node->mark] < begun_s + caches->ttl_s)
-            expires_s[node->mark] = begun_s + caches->ttl_s;
+            life->expires_s < begun_s + ttl_s)
+            *life = (struct life){begun_s + ttl_s, ttl_s};
     }
 }

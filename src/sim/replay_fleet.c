@@ -318,6 +318,12 @@ static void fill_shares(const struct fleet *fleet, const struct cell *cell,
     row->hit_rate = price_read > 0 ? sum.read / price_read : 0;
 }
 
+static bool keeps_warm(const char *policy)
+{
+    return wp_view_is(wp_view_of(policy), "warmpath-keep-warm") ||
+           wp_view_is(wp_view_of(policy), "warmpath-auto-ttl");
+}
+
 static void compare(const struct fleet *fleet, const struct cell *cell, const struct cell *with,
                     double read, double *scratch, struct interval *out)
 {
@@ -359,7 +365,7 @@ static void fill_comparisons(const struct fleet *fleet, const struct cell *cell,
     row->to_sticky_low = to_sticky.low;
     row->to_sticky_high = to_sticky.high;
     row->clairvoyant_part = NAN;
-    if (seer == NULL || floor == NULL || !wp_view_is(wp_view_of(cell->name), "warmpath-keep-warm"))
+    if (seer == NULL || floor == NULL || !keeps_warm(cell->name))
         return;
     const struct cell *without = plain != NULL ? plain : floor;
     row->clairvoyant_part = (total_cost(fleet, without, read) - total_cost(fleet, cell, read)) /

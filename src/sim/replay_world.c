@@ -7,7 +7,6 @@
 #include "base/alloc.h"
 
 enum event_kind { ARRIVAL, RESUME, STARTED, ENDED, TIMER, RESTART };
-static const double TTL_S = 300, HOUR_S = 3600;
 static const double SECONDS_PER_MINUTE = 60;
 static const uint32_t FANOUT_NUMBERS = 1000000; // conversations from here on are fan-outs
 
@@ -217,7 +216,7 @@ static void bill(struct replay_world *world, const struct replay_attempt *attemp
     to->tokens += request->input;
     to->uncached += price * attempt->use.uncached;
     to->read += price * attempt->use.read;
-    if (world->policy->hour)
+    if (attempt->hour)
         to->write_1h += price * attempt->use.written;
     else
         to->write_5m += price * attempt->use.written;
@@ -240,7 +239,7 @@ static void note_place(struct replay_world *world, const struct replay_attempt *
     world->result->fanout_head_writes += attempt->use.read < head ? 1 : 0;
 }
 
-void replay_renew(struct replay_world *world, uint32_t request, uint32_t deployment,
+void replay_renew(struct replay_world *world, uint32_t request, uint32_t deployment, bool hour,
                   struct replay_use *use)
 {
     uint32_t conversation = world->trace->requests[request].conversation;
@@ -248,9 +247,12 @@ void replay_renew(struct replay_world *world, uint32_t request, uint32_t deploym
     double price = price_of(world, deployment);
     replay_caches_look(world->caches, deployment, request, world->now_s, use);
     replay_caches_read(world->caches, deployment, world->now_s, use);
-    replay_caches_write(world->caches, deployment, request, world->now_s, use);
+    replay_caches_write(world->caches, deployment, request, world->now_s, hour, use);
     to->renew_read += price * use->read;
-    to->renew_write += price * use->written;
+    if (hour)
+        to->write_1h += price * use->written;
+    else
+        to->renew_write += price * use->written;
     to->uncached += price * use->uncached;
     world->result->renewals++;
     if (world->options.itpm > 0) {
@@ -274,7 +276,12 @@ static struct replay_attempt *open_attempt(struct replay_world *world, uint32_t 
         return NULL;
     }
     *attempt = (struct replay_attempt){
-        .request = request, .deployment = deployment, .begun_s = world->now_s, .open = true};
+        .request = request,
+        .deployment = deployment,
+        .begun_s = world->now_s,
+        .open = true,
+        .hour = world->policy->hour,
+    };
     return attempt;
 }
 
@@ -398,7 +405,7 @@ static void start(struct replay_world *world, struct replay_attempt *attempt)
 {
     const struct wp_replay_request *request = &world->trace->requests[attempt->request];
     replay_caches_write(world->caches, attempt->deployment, attempt->request, attempt->begun_s,
-                        &attempt->use);
+                        attempt->hour, &attempt->use);
     if (attempt->open && world->policy->started != NULL)
         world->policy->started(world->state, attempt);
     push(world, (struct event){.at_s = attempt->begun_s + request->duration_s,
@@ -524,7 +531,7 @@ static bool prepare(struct replay_world *world, uint32_t argument)
     world->next = wp_alloc(trace->conversation_count * sizeof(uint32_t));
     world->home = wp_alloc(trace->stream_count * sizeof(uint32_t));
     world->caches = replay_caches_create(trace, &world->options.truth, world->options.deployments,
-                                         world->policy->hour ? HOUR_S : TTL_S, world->options.seed);
+                                         world->options.seed);
     if (world->start_s == NULL || world->next == NULL || world->home == NULL ||
         world->caches == NULL)
         return false;
@@ -537,11 +544,11 @@ static bool prepare(struct replay_world *world, uint32_t argument)
 }
 
 static const struct replay_policy *const POLICIES[] = {
-    &replay_random,       &replay_round_robin,       &replay_least_busy,
-    &replay_litellm,      &replay_conversation_hash, &replay_sticky,
-    &replay_radix,        &replay_prefix_scorer,     &replay_warmpath,
-    &replay_keep_warm,    &replay_infinite_5m,       &replay_infinite_1h,
-    &replay_static_pings, &replay_clairvoyant,
+    &replay_random,      &replay_round_robin,       &replay_least_busy,
+    &replay_litellm,     &replay_conversation_hash, &replay_sticky,
+    &replay_radix,       &replay_prefix_scorer,     &replay_warmpath,
+    &replay_keep_warm,   &replay_auto_ttl,          &replay_infinite_5m,
+    &replay_infinite_1h, &replay_static_pings,      &replay_clairvoyant,
 };
 
 static const struct replay_policy *find(const char *name, uint32_t *argument)
@@ -558,10 +565,22 @@ static const struct replay_policy *find(const char *name, uint32_t *argument)
     return NULL;
 }
 
-const char *const wp_replay_policies[] = {
-    "random",      "round-robin", "least-busy",    "litellm",     "conversation-hash",
-    "sticky-10m",  "radix",       "prefix-scorer", "warmpath",    "warmpath-keep-warm",
-    "infinite-5m", "infinite-1h", "static-pings",  "clairvoyant", NULL};
+const char *const wp_replay_policies[] = {"random",
+                                          "round-robin",
+                                          "least-busy",
+                                          "litellm",
+                                          "conversation-hash",
+                                          "sticky-10m",
+                                          "radix",
+                                          "prefix-scorer",
+                                          "warmpath",
+                                          "warmpath-keep-warm",
+                                          "warmpath-auto-ttl",
+                                          "infinite-5m",
+                                          "infinite-1h",
+                                          "static-pings",
+                                          "clairvoyant",
+                                          NULL};
 
 bool wp_replay_depends_on_price(const char *policy)
 {

@@ -20,7 +20,9 @@ struct replay_attempt {
     double begun_s;
     struct replay_use use;
     bool open;
-    struct wp_attempt route; // the router's own, for policies that have one
+    bool hour;                // its markers ask for an hour; set in begin
+    struct wp_attempt route;  // the router's own, for policies that have one
+    struct wp_prompt *prompt; // the policy's own form of it; its to free in ended. May be NULL
     struct replay_attempt *next_free;
 };
 
@@ -51,8 +53,8 @@ struct replay_policy {
 
 extern const struct replay_policy replay_random, replay_round_robin, replay_least_busy,
     replay_litellm, replay_conversation_hash, replay_sticky, replay_radix, replay_prefix_scorer,
-    replay_warmpath, replay_keep_warm, replay_infinite_5m, replay_infinite_1h, replay_static_pings,
-    replay_clairvoyant;
+    replay_warmpath, replay_keep_warm, replay_auto_ttl, replay_infinite_5m, replay_infinite_1h,
+    replay_static_pings, replay_clairvoyant;
 
 const struct wp_replay_trace *replay_trace(const struct replay_world *world);
 const struct wp_replay_options *replay_options(const struct replay_world *world);
@@ -67,8 +69,9 @@ void replay_set_timer(struct replay_world *world, double at_s, uint32_t argument
                       uint32_t generation);
 // Asks for a request again that the policy let wait.
 void replay_resume(struct replay_world *world, double at_s, uint32_t request);
-// Sends the request's prompt with no output: it reads, and writes what is missing.
-void replay_renew(struct replay_world *world, uint32_t request, uint32_t deployment,
+// Sends the request's prompt with no output: it reads, and writes what is missing, for an hour or
+// five minutes.
+void replay_renew(struct replay_world *world, uint32_t request, uint32_t deployment, bool hour,
                   struct replay_use *use);
 // When the conversation began.
 double replay_start_of(const struct replay_world *world, uint32_t conversation);
@@ -80,7 +83,7 @@ uint64_t replay_mix(uint64_t a, uint64_t b);
 struct replay_caches;
 struct replay_caches *replay_caches_create(const struct wp_replay_trace *trace,
                                            const struct wp_replay_truth *truth,
-                                           uint32_t deployments, double ttl_s, uint64_t seed);
+                                           uint32_t deployments, uint64_t seed);
 void replay_caches_free(struct replay_caches *caches);
 // What the request would read there now, without leaving a trace.
 void replay_caches_look(struct replay_caches *caches, uint32_t deployment, uint32_t request,
@@ -88,8 +91,9 @@ void replay_caches_look(struct replay_caches *caches, uint32_t deployment, uint3
 // It is read: entries on the hit's path live on.
 void replay_caches_read(struct replay_caches *caches, uint32_t deployment, double now_s,
                         const struct replay_use *use);
-// Its response has begun: what it writes is readable, from its start on.
+// Its response has begun: what it writes is readable, from its start on, for an hour or five
+// minutes.
 void replay_caches_write(struct replay_caches *caches, uint32_t deployment, uint32_t request,
-                         double begun_s, const struct replay_use *use);
+                         double begun_s, bool hour, const struct replay_use *use);
 
 #endif

@@ -91,10 +91,18 @@ test("auto_ttl makes small writes on long prefixes last an hour, and leaves the 
   assert.equal(second.body.messages[2].content[0].cache_control.ttl, "1h");
   assert.ok(second.usage.cache_read_input_tokens > 20000);
   assert.ok(second.usage.cache_creation_1h_input_tokens > 0 && second.usage.cache_creation_5m_input_tokens === 0);
-  // Half an hour later everything is still there.
-  await upstream.clock(1800);
   const row = (await gateway.rows(2))[1];
   assert.ok(row.cache_creation_1h_input_tokens > 0);
+  // The hour's entry holds all but a few tokens: the next write need not cost double.
+  const history = [{ role: "user", content: "one" }, { role: "assistant", content: "1" }, { role: "user", content: [{ type: "text", text: long("two", 40) }] }, { role: "assistant", content: "2" }];
+  const third = (await ask(gateway, { system, messages: [...history, turn("three")] })).usage;
+  assert.equal((await received(upstream))[2].body.messages[4].content[0].cache_control.ttl ?? "5m", "5m");
+  assert.equal(third.cache_creation.ephemeral_1h_input_tokens, 0);
+  // Half an hour later the small write is gone, and what the hour covers is still there: parts that
+  // had been written for five minutes too.
+  await upstream.clock(1800);
+  const fourth = (await ask(gateway, { system, messages: [...history, { role: "user", content: [{ type: "text", text: "three" }] }, { role: "assistant", content: "3" }, turn("four")] })).usage;
+  assert.equal(fourth.cache_read_input_tokens, second.usage.cache_read_input_tokens + second.usage.cache_creation_1h_input_tokens);
 });
 
 test("breakpoint_repair bridges a turn of many blocks, and marks what the client left unmarked", async (t) => {

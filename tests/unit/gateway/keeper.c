@@ -210,6 +210,41 @@ static void silence_teaches_and_old_slots_leave(void **state)
     wp_keeper_destroy(keeper);
 }
 
+// An earlier entry of an hour holds nearly all of it: five minutes later nothing is worth a
+// renewal, an hour later that entry is.
+static void what_lasts_longer_is_renewed_when_it_lapses(void **state)
+{
+    (void)state;
+    struct wp_keeper *keeper = new_keeper(1 << 20, 1000);
+    struct wp_kept_due due;
+    struct wp_kept kept;
+    struct wp_kept_request request = request_of(1, START);
+    request.lasting = 99900;
+    request.lasting_s = 3600;
+    request.read = 1e-8; // cheap enough for the small odds of an hour, not for a hundred tokens
+    wp_keeper_put(keeper, &request, 12, START);
+    for (uint64_t t = 281; t < 3570; t += 100)
+        assert_false(wp_keeper_due(keeper, START + t * S, DAY, &due));
+    assert_true(wp_keeper_due(keeper, START + 3581 * S, DAY, &due));
+    assert_int_equal(due.request.tokens, 99900); // the rest has lapsed and is written again
+    assert_true(due.verdict.price > 100 * 3.75e-6);
+    wp_keeper_renewed(keeper, &due, WP_KEPT_RENEWED, 0.001, START + 3581 * S, DAY);
+    wp_free(due.memory);
+    assert_false(wp_keeper_due(keeper, START + (3581 + 3579) * S, DAY, &due));
+    // Without the renewal all of it would be gone by now.
+    wp_keeper_returned(keeper, (struct wp_hash128){1, 7}, START + 4000 * S, &kept);
+    assert_int_equal(kept.renewals, 1);
+    assert_int_equal(kept.tokens, 100000);
+
+    // Ten minutes after its request only what the hour does not hold would be.
+    request.begun_ns = START + 5000 * S;
+    wp_keeper_put(keeper, &request, 12, request.begun_ns);
+    wp_keeper_returned(keeper, (struct wp_hash128){1, 7}, START + 5600 * S, &kept);
+    assert_true(kept.lapsed);
+    assert_int_equal(kept.tokens, 100);
+    wp_keeper_destroy(keeper);
+}
+
 // What conversations do, and what has been spent today, outlive a restart.
 static void odds_and_purses_outlive_a_restart(void **state)
 {
@@ -273,6 +308,7 @@ int main(void)
         cmocka_unit_test(memory_is_bounded_and_the_quietest_goes_first),
         cmocka_unit_test(a_shared_head_is_not_at_stake),
         cmocka_unit_test(silence_teaches_and_old_slots_leave),
+        cmocka_unit_test(what_lasts_longer_is_renewed_when_it_lapses),
         cmocka_unit_test(odds_and_purses_outlive_a_restart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -228,6 +228,39 @@ static void the_history_measures(void **state)
     rig_close(&rig);
 }
 
+// An entry of an hour holds the conversation while later requests ask for five minutes, as long as
+// they are near enough to find it.
+static void an_hour_lasts_while_it_is_within_reach(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct wp_plan plan;
+    struct rig_talk talk = {.name = "hours", .head = 20000, .turn = 4000, .turns = 3, .hour = true};
+    rig_open(&rig, 1);
+    rig_start(&rig);
+    struct wp_plan_request request = rig_request(&rig, rig_prompt(&rig, &talk), "h");
+    wp_router_plan(rig.router, &request, &plan);
+    assert_int_equal(wp_router_lasting(rig.router, &request, &plan.candidates[0]), 0);
+    uint32_t covered = plan.candidates[0].predicted_write;
+    rig_serve(&rig, request.prompt, "h", 0);
+    talk.hour = false;
+    for (talk.turns = 5; talk.turns <= 13; talk.turns += 2) { // up to ten positions on
+        rig.now_ns += 240 * RIG_S;
+        request = rig_request(&rig, rig_prompt(&rig, &talk), "h");
+        wp_router_plan(rig.router, &request, &plan);
+        assert_int_equal(wp_router_lasting(rig.router, &request, &plan.candidates[0]), covered);
+        rig_serve(&rig, request.prompt, "h", 0);
+    }
+    // Ten minutes of silence: the last entries are gone, the hour's is read.
+    rig.now_ns += 600 * RIG_S;
+    rig_choose(&rig, rig_prompt(&rig, &talk), "h", &plan);
+    assert_int_equal(plan.candidates[0].predicted_read, covered);
+    talk.turns = 17; // the next request might not find it any more
+    request = rig_request(&rig, rig_prompt(&rig, &talk), "h");
+    assert_int_equal(wp_router_lasting(rig.router, &request, &plan.candidates[0]), 0);
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +272,7 @@ int main(void)
         cmocka_unit_test(anomalies_are_told_once),
         cmocka_unit_test(dropped_thinking_shows_in_the_size),
         cmocka_unit_test(the_history_measures),
+        cmocka_unit_test(an_hour_lasts_while_it_is_within_reach),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -201,6 +201,30 @@ static void a_valley_before_a_likely_return_is_bridged(void **state)
     assert_false(verdict.renew);
 }
 
+// Where reads cost next to nothing, renewals every few minutes do what an hour would do.
+static void cheap_renewals_leave_less_to_an_hour(void **state)
+{
+    (void)state;
+    struct wp_keep_odds odds = {0};
+    struct wp_keep_ttl_case c = {
+        .spell = spell_of(WP_KEEP_STOP_TOOL_USE, 1),
+        .written = 4000,
+        .prefix = 100000,
+        .read = 7.5e-9,
+        .write_5m = 3.75e-6,
+        .write_1h = 6e-6,
+        .confidence = 1,
+    };
+    double alone, renewed, dear;
+    assert_true(wp_keep_prefers_hour(&odds, &c, &alone));
+    c.guard_s = 20;
+    assert_false(wp_keep_prefers_hour(&odds, &c, &renewed));
+    assert_true(renewed < alone);
+    c.read = 3e-7;
+    assert_true(wp_keep_prefers_hour(&odds, &c, &dear));
+    assert_true(dear > renewed);
+}
+
 static void an_hour_pays_for_small_writes_on_long_prefixes(void **state)
 {
     (void)state;
@@ -223,6 +247,11 @@ static void an_hour_pays_for_small_writes_on_long_prefixes(void **state)
     c.written = 1000;
     c.confidence = 0.01; // the platform does not keep them that long
     assert_false(wp_keep_prefers_hour(&odds, &c, NULL));
+    c.confidence = 1;
+    c.lasting = 99500; // an earlier hour holds nearly all of it: the next one can wait
+    assert_false(wp_keep_prefers_hour(&odds, &c, NULL));
+    c.lasting = 60000;
+    assert_true(wp_keep_prefers_hour(&odds, &c, NULL));
 }
 
 static void a_purse_is_full_again_the_next_day(void **state)
@@ -250,6 +279,7 @@ int main(void)
         cmocka_unit_test(a_renewal_must_be_worth_its_price),
         cmocka_unit_test(cheaper_reads_are_kept_warm_longer),
         cmocka_unit_test(a_valley_before_a_likely_return_is_bridged),
+        cmocka_unit_test(cheap_renewals_leave_less_to_an_hour),
         cmocka_unit_test(an_hour_pays_for_small_writes_on_long_prefixes),
         cmocka_unit_test(a_purse_is_full_again_the_next_day),
     };

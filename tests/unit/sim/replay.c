@@ -286,6 +286,31 @@ static void policies_by_hand(void **state)
     wp_replay_trace_free(trace);
 }
 
+// Three small turns, then silence of forty minutes: auto_ttl has let one of the small writes last
+// an hour, which holds the whole prefix; renewals alone have given up by then.
+static void one_hour_in_a_while_holds_the_conversation(void **state)
+{
+    (void)state;
+    char text[4096];
+    size_t len = (size_t)snprintf(text, sizeof(text), "%s%s", HEADER, CONVERSATION(1, 1));
+    static const int starts[] = {0, 30, 60, 90, 2490};
+    for (int i = 0; i < 5; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len,
+                                "{\"c\":1,\"a\":0,\"t\":%d,\"m\":\"m\",\"in\":%d,\"out\":1,"
+                                "\"api\":2,\"stop\":\"end_turn\",\"keep\":%d,\"add\":[[%d,%d]]}\n",
+                                starts[i], 64000 + 640 * i, i == 0 ? 0 : 990 + 10 * i, 1 + 2000 * i,
+                                i == 0 ? 1000 : 10);
+    struct wp_replay_trace *trace = load(text, NULL);
+    struct wp_replay_options options = options_of(2);
+    run(trace, &options, "warmpath");
+    assert_near(bills[0].write_5m, 64000 + 3 * 640 + 66560, 0.5);
+    run(trace, &options, "warmpath-auto-ttl");
+    assert_near(bills[0].write_1h, 640, 0.5); // the first of the small ones; the others need none
+    assert_near(bills[0].write_5m, 64000 + 2 * 640 + 3 * 640, 0.5);
+    assert_near(bills[0].read, 64000 + 64640 + 65280 + 64640, 0.5);
+    wp_replay_trace_free(trace);
+}
+
 // LiteLLM's key is the whole prompt: the same prompt again finds its deployment, a longer one does
 // not.
 static void litellm_knows_equal_prompts_only(void **state)
@@ -494,6 +519,7 @@ int main(void)
         cmocka_unit_test(bounds_by_hand),
         cmocka_unit_test(wrong_models_by_hand),
         cmocka_unit_test(policies_by_hand),
+        cmocka_unit_test(one_hour_in_a_while_holds_the_conversation),
         cmocka_unit_test(litellm_knows_equal_prompts_only),
         cmocka_unit_test(limits_refuse_and_refill),
         cmocka_unit_test(failures_move_requests),
