@@ -108,14 +108,18 @@ static void store(void *owner, void *value)
 void wp_aws_finish(struct wp_aws_fetch *fetch)
 {
     struct wp_aws_source *source = fetch->source;
+    bool short_of_memory = fetch->failed && wp_alloc_failures() != fetch->failures;
     if (fetch->failed)
         wp_log(WP_LOG_ERROR, "aws", "credentials (%s): %s", source->description, fetch->error);
     pthread_mutex_lock(&source->renewal.lock);
     if (source->region[0] == '\0')
         snprintf(source->region, sizeof(source->region), "%s", fetch->region);
     pthread_mutex_unlock(&source->renewal.lock);
-    wp_renewal_finish(&source->renewal, fetch->loop, store, source, &fetch->keys,
-                      fetch->keys.expires_ms, fetch->failed ? fetch->error : NULL);
+    if (short_of_memory)
+        wp_renewal_give_up(&source->renewal, fetch->loop);
+    else
+        wp_renewal_finish(&source->renewal, fetch->loop, store, source, &fetch->keys,
+                          fetch->keys.expires_ms, fetch->failed ? fetch->error : NULL);
     wp_buf_free(&fetch->answer);
     wp_arena_destroy(fetch->arena);
     wp_aws_source_unref(source);
@@ -139,10 +143,12 @@ static void gathered(void *arg)
 static bool start(void *owner, struct wp_loop *loop, struct wp_client *client)
 {
     struct wp_aws_source *source = owner;
+    uint64_t failures = wp_alloc_failures();
     struct wp_aws_fetch *fetch = wp_alloc(sizeof(*fetch));
     struct wp_arena *arena = wp_arena_create(0);
     if (fetch != NULL && arena != NULL) {
         fetch->source = source;
+        fetch->failures = failures;
         fetch->loop = loop;
         fetch->client = client;
         fetch->arena = arena;
@@ -238,6 +244,8 @@ void wp_aws_call(struct wp_aws_fetch *fetch, const char *method, wp_view text, u
         .retry_stale = true,
         .allow_link_local = metadata,
     };
+    if (wp_alloc_failures() != fetch->failures) // half a request would be refused
+        wp_aws_fail(fetch, "out of memory");
     if (fetch->failed || !valid ||
         wp_call_start(fetch->client, &request, &CALL_EVENTS, fetch, &fetch->call) != WP_OK) {
         wp_aws_fail(fetch, "the call could not be started");

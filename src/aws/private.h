@@ -42,6 +42,7 @@ struct wp_aws_fetch {
     size_t role_count;
     char region[64], error[512];
     bool failed;
+    uint64_t failures; // of allocations, before it began
     // What fetches the keys that gather did not find itself; it ends in wp_aws_next_role.
     void (*base)(struct wp_aws_fetch *fetch);
     struct { // of an SSO profile

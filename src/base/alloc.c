@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static _Atomic uint64_t failures;
+
 #ifdef WP_ALLOC_FAULTS
 static _Atomic uint64_t made;
 static _Atomic uint64_t fail_at;
@@ -19,7 +21,10 @@ bool wp_alloc_must_fail(void)
     if (atomic_load_explicit(&only_some, memory_order_relaxed) && !counts)
         return false;
     uint64_t n = atomic_fetch_add(&made, 1) + 1;
-    return n == atomic_load(&fail_at);
+    if (n != atomic_load(&fail_at))
+        return false;
+    atomic_fetch_add(&failures, 1);
+    return true;
 }
 
 void wp_alloc_count_only_here(void)
@@ -53,14 +58,26 @@ uint64_t wp_alloc_count(void)
 }
 #endif
 
+uint64_t wp_alloc_failures(void)
+{
+    return atomic_load(&failures);
+}
+
+static void *counted(void *ptr)
+{
+    if (ptr == NULL)
+        atomic_fetch_add(&failures, 1);
+    return ptr;
+}
+
 void *wp_alloc(size_t size)
 {
-    return wp_alloc_must_fail() ? NULL : calloc(1, size == 0 ? 1 : size);
+    return wp_alloc_must_fail() ? NULL : counted(calloc(1, size == 0 ? 1 : size));
 }
 
 void *wp_realloc(void *ptr, size_t size)
 {
-    return wp_alloc_must_fail() ? NULL : realloc(ptr, size == 0 ? 1 : size);
+    return wp_alloc_must_fail() ? NULL : counted(realloc(ptr, size == 0 ? 1 : size));
 }
 
 void wp_free(void *ptr)

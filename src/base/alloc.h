@@ -10,6 +10,9 @@
 void *wp_alloc(size_t size);
 void *wp_realloc(void *ptr, size_t size);
 void wp_free(void *ptr);
+// Allocations that have failed so far, in the whole process: who has seen the count grow meanwhile
+// may blame memory for what went wrong. Any thread.
+uint64_t wp_alloc_failures(void);
 // Gives free pages of the heap back to the system; milliseconds, for quiet times. Any thread.
 void wp_alloc_trim(void);
 // Bytes of the heap that are in use, and that it keeps free; zeros where libc does not tell. Any

@@ -341,12 +341,13 @@ static void reload(struct process *p)
         wp_log(WP_LOG_WARN, "config", "there is no file to reload");
         return;
     }
-    struct wp_diagnostics *diagnostics = wp_diagnostics_create();
-    enum wp_err err = wp_config_load_file(p->options->config_path, diagnostics, &snapshot);
+    struct wp_diagnostics diagnostics;
+    wp_diagnostics_init(&diagnostics);
+    enum wp_err err = wp_config_load_file(p->options->config_path, &diagnostics, &snapshot);
     if (err == WP_OK)
-        err = read_tls(p, snapshot, diagnostics);
-    wp_process_print(diagnostics);
-    wp_diagnostics_free(diagnostics);
+        err = read_tls(p, snapshot, &diagnostics);
+    wp_process_print(&diagnostics);
+    wp_diagnostics_clear(&diagnostics);
     if (err == WP_OK && !exposure_allowed(snapshot, p->options))
         err = WP_ERR_INVALID;
     if (err == WP_OK)

@@ -9,11 +9,22 @@
 
 enum { MESSAGE_MAX = 2048, PATH_MAX_BYTES = 1024, LIST_MAX = 10000 };
 
+void wp_diagnostics_init(struct wp_diagnostics *diagnostics)
+{
+    // Without memory for texts the problems are still counted, so nothing is loaded by mistake.
+    *diagnostics = (struct wp_diagnostics){.arena = wp_arena_create(0)};
+}
+
+void wp_diagnostics_clear(struct wp_diagnostics *diagnostics)
+{
+    wp_arena_destroy(diagnostics->arena), diagnostics->arena = NULL;
+    wp_free(diagnostics->list), diagnostics->list = NULL;
+}
+
 struct wp_diagnostics *wp_diagnostics_create(void)
 {
     struct wp_diagnostics *diagnostics = wp_alloc_or_die(sizeof(*diagnostics));
-    // Without memory for texts the problems are still counted, so nothing is loaded by mistake.
-    diagnostics->arena = wp_arena_create(0);
+    wp_diagnostics_init(diagnostics);
     return diagnostics;
 }
 
@@ -21,8 +32,7 @@ void wp_diagnostics_free(struct wp_diagnostics *diagnostics)
 {
     if (diagnostics == NULL)
         return;
-    wp_arena_destroy(diagnostics->arena), diagnostics->arena = NULL;
-    wp_free(diagnostics->list), diagnostics->list = NULL;
+    wp_diagnostics_clear(diagnostics);
     wp_free(diagnostics);
 }
 

@@ -645,20 +645,39 @@ static void compile(struct loader *l)
     build_public_models(l);
 }
 
+static struct loader *new_loader(struct wp_diagnostics *diagnostics)
+{
+    struct loader *l = wp_alloc(sizeof(*l));
+    struct wp_snapshot *snapshot = wp_alloc(sizeof(*snapshot));
+    struct wp_snapshot_private *hidden = wp_alloc(sizeof(*hidden));
+    struct wp_arena *arena = wp_arena_create(0);
+    if (l == NULL || snapshot == NULL || hidden == NULL || arena == NULL) {
+        wp_diagnostics_add(diagnostics, WP_DIAG_ERROR, NULL, NULL, "out of memory");
+        wp_arena_destroy(arena);
+        wp_free(hidden);
+        wp_free(snapshot);
+        wp_free(l);
+        return NULL;
+    }
+    hidden->references = 1;
+    hidden->arena = arena;
+    snapshot->magic = WP_SNAPSHOT_MAGIC;
+    snapshot->hidden = hidden;
+    l->arena = arena;
+    l->diagnostics = diagnostics;
+    l->snapshot = snapshot;
+    l->hidden = hidden;
+    return l;
+}
+
 static enum wp_err load(const char *path, wp_view text, wp_view name,
                         struct wp_diagnostics *diagnostics, struct wp_snapshot **out)
 {
     static _Atomic uint64_t generation;
-    struct loader *l = wp_alloc_or_die(sizeof(*l));
-    l->diagnostics = diagnostics;
-    l->snapshot = wp_alloc_or_die(sizeof(*l->snapshot));
-    l->hidden = wp_alloc_or_die(sizeof(*l->hidden));
-    l->arena = wp_arena_create(0);
-    WP_CHECK(l->arena != NULL);
-    l->hidden->references = 1;
-    l->hidden->arena = l->arena;
-    l->snapshot->magic = WP_SNAPSHOT_MAGIC;
-    l->snapshot->hidden = l->hidden;
+    uint64_t failures = wp_alloc_failures();
+    struct loader *l = new_loader(diagnostics);
+    if (l == NULL)
+        return WP_ERR_NO_MEMORY;
     l->snapshot->generation = atomic_fetch_add(&generation, 1) + 1;
     if (path != NULL)
         add_file(l, wp_view_of(path), NULL, 0);
@@ -670,6 +689,10 @@ static enum wp_err load(const char *path, wp_view text, wp_view name,
         resolve_environment(l, l->sources[s].root, NULL);
     if (diagnostics->errors == 0 || l->source_count > 0)
         compile(l);
+    // A text that could not be kept would be an empty one: the master key, for example.
+    bool whole = wp_alloc_failures() == failures;
+    if (!whole)
+        no_memory(l);
     wp_diagnostics_sort(diagnostics);
     bool ok = diagnostics->errors == 0;
     if (ok)
@@ -677,7 +700,7 @@ static enum wp_err load(const char *path, wp_view text, wp_view name,
     else
         wp_snapshot_unref(l->snapshot);
     wp_free(l);
-    return ok ? WP_OK : WP_ERR_INVALID;
+    return ok ? WP_OK : whole ? WP_ERR_INVALID : WP_ERR_NO_MEMORY;
 }
 
 enum wp_err wp_config_load_file(const char *path, struct wp_diagnostics *diagnostics,

@@ -21,13 +21,18 @@ struct wp_diagnostics {
     size_t count, capacity;
     size_t errors, warnings;
 };
+// In the caller's memory, for a process that must not end for want of it.
+void wp_diagnostics_init(struct wp_diagnostics *diagnostics);
+void wp_diagnostics_clear(struct wp_diagnostics *diagnostics);
+// At start-up: ends the process without memory.
 struct wp_diagnostics *wp_diagnostics_create(void);
 void wp_diagnostics_free(struct wp_diagnostics *diagnostics);
 // "FILE:LINE:COL: error: PATH: MESSAGE" lines.
 void wp_diagnostics_print(const struct wp_diagnostics *diagnostics, struct wp_buf *out);
 
 // Loads `path` with its includes. All problems at once go to `diagnostics`; *out is set only if
-// there was no error. Registers every secret with base/log. WP_ERR_INVALID when there were errors.
+// there was no error. Registers every secret with base/log. WP_ERR_INVALID when there were errors,
+// WP_ERR_NO_MEMORY (told as one) when memory was short meanwhile, whatever for.
 enum wp_err wp_config_load_file(const char *path, struct wp_diagnostics *diagnostics,
                                 struct wp_snapshot **out) WP_WARN_UNUSED;
 // The same for a text; `name` is used in messages, includes are relative to the working directory.

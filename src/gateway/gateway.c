@@ -314,6 +314,7 @@ static enum wp_err compile(struct wp_gateway *gateway, struct wp_runtime *runtim
 enum wp_err wp_gateway_configure(struct wp_gateway *gateway, struct wp_snapshot *snapshot,
                                  char *error, size_t error_size)
 {
+    uint64_t failures = wp_alloc_failures();
     struct wp_runtime *runtime = wp_alloc(sizeof(*runtime));
     struct wp_arena *arena = wp_arena_create(0);
     if (runtime == NULL || arena == NULL) {
@@ -329,6 +330,10 @@ enum wp_err wp_gateway_configure(struct wp_gateway *gateway, struct wp_snapshot 
     enum wp_err err = load_tables(gateway, runtime, error, error_size);
     if (err == WP_OK)
         err = compile(gateway, runtime);
+    if (wp_alloc_failures() != failures) { // a part may be missing, or nothing else be wrong
+        err = WP_ERR_NO_MEMORY;
+        snprintf(error, error_size, "%s", wp_err_info(err)->sentence);
+    }
     if (err == WP_OK)
         err = wp_router_configure(gateway->router, snapshot);
     if (err != WP_OK) {

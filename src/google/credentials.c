@@ -50,6 +50,7 @@ struct fetch {
     char token[TOKEN_MAX], description[256], error[512];
     int64_t expires_ms;
     bool failed, metadata;
+    uint64_t failures; // of allocations, before it began
 };
 
 struct wp_google_source *wp_google_source_create(wp_view credentials)
@@ -265,8 +266,11 @@ static void finish(struct fetch *fetch)
     struct wp_google_source *source = fetch->source;
     if (fetch->failed)
         wp_log(WP_LOG_ERROR, "google", "%s", fetch->error);
-    wp_renewal_finish(&source->renewal, fetch->loop, store, source, fetch, fetch->expires_ms,
-                      fetch->failed ? fetch->error : NULL);
+    if (fetch->failed && wp_alloc_failures() != fetch->failures)
+        wp_renewal_give_up(&source->renewal, fetch->loop);
+    else
+        wp_renewal_finish(&source->renewal, fetch->loop, store, source, fetch, fetch->expires_ms,
+                          fetch->failed ? fetch->error : NULL);
     wp_buf_free(&fetch->answer);
     wp_arena_destroy(fetch->arena);
     wp_google_source_unref(source);
@@ -339,6 +343,8 @@ static void gathered(void *arg)
     struct fetch *fetch = arg;
     struct wp_url url;
     uint32_t timeout_ms = fetch->metadata ? METADATA_MS : CALL_MS;
+    if (wp_alloc_failures() != fetch->failures) // half a request would be refused
+        fail(fetch, "out of memory");
     if (!fetch->failed && !wp_url_parse(fetch->url, &url))
         fail(fetch, "the token endpoint is not a URL");
     if (!fetch->failed && build_headers(fetch, &url) != WP_OK)
@@ -372,10 +378,12 @@ static void gathered(void *arg)
 static bool start(void *owner, struct wp_loop *loop, struct wp_client *client)
 {
     struct wp_google_source *source = owner;
+    uint64_t failures = wp_alloc_failures();
     struct fetch *fetch = wp_alloc(sizeof(*fetch));
     struct wp_arena *arena = wp_arena_create(0);
     if (fetch != NULL && arena != NULL) {
         fetch->source = source;
+        fetch->failures = failures;
         fetch->loop = loop;
         fetch->client = client;
         fetch->arena = arena;

@@ -8,6 +8,7 @@
 enum {
     AHEAD_MS = 5 * 60 * 1000, // renewed so long before expiry
     FAILURE_MS = 5000,        // a failure is remembered so long
+    SHORT_MS = 100,           // who waited for a fetch without memory hears of it
     MARGIN_MS = 1000,         // a value this close to its expiry is not handed out
 };
 
@@ -74,7 +75,7 @@ enum wp_renewal_state wp_renewal_get(struct wp_renewal *renewal, const struct wp
     } else if (renewal->failed_until_ms > now) {
         state = WP_RENEWAL_FAILED;
         snprintf(error, error_size, "%s", renewal->error);
-    } else if (ensure_running(renewal, ops, owner, request)) {
+    } else if (renewal->short_until_ms <= now && ensure_running(renewal, ops, owner, request)) {
         state = wait_for(renewal, request, wait);
     }
     pthread_mutex_unlock(&renewal->lock);
@@ -95,14 +96,40 @@ static void wake(void *arg)
     wp_free(wait);
 }
 
+static void wake_all(struct wp_renewal_wait *waiting, struct wp_loop *loop)
+{
+    while (waiting != NULL) {
+        struct wp_renewal_wait *wait = waiting;
+        waiting = wait->next;
+        if (wait->loop == loop || wp_loop_post_with(wait->loop, &wait->post, wake, wait) != WP_OK)
+            wake(wait);
+    }
+}
+
+// Under the lock.
+static struct wp_renewal_wait *end_fetch(struct wp_renewal *renewal)
+{
+    struct wp_renewal_wait *waiting = renewal->waiting;
+    renewal->running = false;
+    renewal->waiting = NULL;
+    return waiting;
+}
+
+void wp_renewal_give_up(struct wp_renewal *renewal, struct wp_loop *loop)
+{
+    pthread_mutex_lock(&renewal->lock);
+    struct wp_renewal_wait *waiting = end_fetch(renewal);
+    renewal->short_until_ms = wp_wall_ms() + SHORT_MS;
+    pthread_mutex_unlock(&renewal->lock);
+    wake_all(waiting, loop);
+}
+
 void wp_renewal_finish(struct wp_renewal *renewal, struct wp_loop *loop,
                        void (*store)(void *owner, void *value), void *owner, void *value,
                        int64_t expires_ms, const char *error)
 {
     pthread_mutex_lock(&renewal->lock);
-    renewal->running = false;
-    struct wp_renewal_wait *waiting = renewal->waiting;
-    renewal->waiting = NULL;
+    struct wp_renewal_wait *waiting = end_fetch(renewal);
     if (error == NULL) {
         store(owner, value);
         renewal->have = true;
@@ -113,10 +140,5 @@ void wp_renewal_finish(struct wp_renewal *renewal, struct wp_loop *loop,
         snprintf(renewal->error, sizeof(renewal->error), "%s", error);
     }
     pthread_mutex_unlock(&renewal->lock);
-    while (waiting != NULL) {
-        struct wp_renewal_wait *wait = waiting;
-        waiting = wait->next;
-        if (wait->loop == loop || wp_loop_post_with(wait->loop, &wait->post, wake, wait) != WP_OK)
-            wake(wait);
-    }
+    wake_all(waiting, loop);
 }

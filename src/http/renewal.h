@@ -11,7 +11,7 @@ enum wp_renewal_state {
     WP_RENEWAL_READY,
     WP_RENEWAL_PENDING,
     WP_RENEWAL_FAILED,
-    WP_RENEWAL_NO_MEMORY, // the gateway's own trouble: nothing is remembered
+    WP_RENEWAL_NO_MEMORY, // the gateway's own trouble: no failure is remembered
 };
 
 struct wp_renewal_wait; // one caller that waits for a fetch
@@ -22,7 +22,8 @@ struct wp_renewal {
     bool running;         // a fetch is under way
     int64_t expires_ms;   // of the value, wall clock; 0: never
     int64_t failed_until_ms;
-    char error[512]; // of the last fetch
+    int64_t short_until_ms; // memory was short: NO_MEMORY for a moment instead of the next fetch
+    char error[512];        // of the last fetch
     struct wp_renewal_wait *waiting;
 };
 
@@ -56,5 +57,7 @@ void wp_renewal_cancel(struct wp_renewal_wait *wait);
 void wp_renewal_finish(struct wp_renewal *renewal, struct wp_loop *loop,
                        void (*store)(void *owner, void *value), void *owner, void *value,
                        int64_t expires_ms, const char *error);
+// The end of a fetch that had too little memory, which says nothing about what was to be fetched.
+void wp_renewal_give_up(struct wp_renewal *renewal, struct wp_loop *loop);
 
 #endif
