@@ -129,6 +129,8 @@ test(`soak: ${seconds} s of mixed load with faults`, { timeout: (seconds + 120) 
   console.log(`measured: soak of ${seconds} s: ${owed} requests (${(owed / seconds).toFixed(0)}/s), ${JSON.stringify(tally.statuses)}, ${tally.left ?? 0} clients left`);
   for (const s of [...samples.filter((_, i) => i % Math.ceil(samples.length / 8) === 0), { at: seconds, ...last }])
     console.log(`measured: soak at ${s.at} s: RSS ${s.rss.toFixed(1)} MiB (heap ${s.heap.toFixed(1)} used, ${s.idle.toFixed(1)} free; arenas ${s.arenas.toFixed(2)}, spare ${s.spare.toFixed(2)}; cache model ${s.model.toFixed(2)}), ${s.descriptors} descriptors, ${s.inFlight} in flight, ${s.queue} rows waiting`);
+  const causes = execFileSync("sqlite3", [file, "SELECT error_code || ' ' || count(*) FROM request WHERE http_status >= 429 GROUP BY error_code ORDER BY count(*) DESC"], { encoding: "utf8" });
+  console.log(`measured: soak errors: ${causes.trim().split("\n").join(", ") || "none"}`);
   console.log(`measured: soak sums: ledger ${ledger.join("/")}, provider ${provider.join("/")} (input/read/write 5 m/write 1 h); output ${output} of ${whole}`);
   assert.equal(rows, owed, "one row per request");
   assert.equal(distinct, rows);
