@@ -317,6 +317,7 @@ static struct wp_upstream_error local_error(struct wp_exchange *x, enum wp_err e
         .status = info->status,
         .body = wp_anthropic_error_body(x->arena, info->type, wp_view_of(info->sentence),
                                         wp_view_of(x->front->call_id)),
+        .words = wp_view_of(info->sentence),
         .message = message,
         .type = wp_view_of(info->type),
         .retry_after_ms = -1,

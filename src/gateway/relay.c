@@ -329,9 +329,9 @@ void wp_exchange_fail_upstream(struct wp_exchange *x)
         return;
     }
     if (!x->ended && x->committed)
-        send_error_event(x, error->type, error->message);
+        send_error_event(x, error->type, error->words);
     else if (!x->ended && x->dialect == WP_DIALECT_BEDROCK)
-        send_error(x, error->status, error->type, error->message, client_retry_after(error),
+        send_error(x, error->status, error->type, error->words, client_retry_after(error),
                    error->never_retry);
     else if (!x->ended)
         send_whole(x, error->status, error->body, client_retry_after(error), error->never_retry,

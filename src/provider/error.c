@@ -388,19 +388,22 @@ static bool is_relayed(const struct refusal *refusal)
            (refusal->source.deployment->platform == WP_PLATFORM_ANTHROPIC && refusal->status < 500);
 }
 
-static wp_view client_body(const struct refusal *refusal, const char *type)
+static wp_view client_words(const struct refusal *refusal)
+{
+    return hides(refusal) ? wp_view_of(wp_err_info(refusal->verdict.err)->sentence)
+                          : client_message(refusal);
+}
+
+static wp_view client_body(const struct refusal *refusal, const char *type, wp_view words)
 {
     struct wp_arena *arena = refusal->source.arena;
     wp_view id = request_id(refusal->source.headers);
-    if (hides(refusal))
-        return wp_anthropic_error_body(arena, type,
-                                       wp_view_of(wp_err_info(refusal->verdict.err)->sentence), id);
-    if (is_relayed(refusal)) {
+    if (is_relayed(refusal) && !hides(refusal)) {
         wp_view copy = relayed_body(refusal);
         if (copy.ptr != NULL)
             return copy;
     }
-    return wp_anthropic_error_body(arena, type, client_message(refusal), id);
+    return wp_anthropic_error_body(arena, type, words, id);
 }
 
 // Words of an upstream that speaks Anthropic's protocol are for the client.
@@ -437,7 +440,8 @@ static void conclude(struct refusal *refusal, struct wp_upstream_error *out)
         err == WP_ERR_CREDENTIALS || (err == WP_ERR_UPSTREAM_AUTH && may_be_stale(refusal));
     out->never_retry = out->spend_cap || says_never(refusal) || hides(refusal);
     out->context_window = err == WP_ERR_UPSTREAM_REFUSED && is_too_long(refusal->message);
-    out->body = client_body(refusal, type);
+    out->words = client_words(refusal);
+    out->body = client_body(refusal, type, out->words);
 }
 
 void wp_provider_error(const struct wp_deployment_config *deployment, int status,
@@ -494,6 +498,7 @@ void wp_error_from_gateway(const struct wp_error_source *source, enum wp_err err
     *out = (struct wp_upstream_error){
         .err = err,
         .status = info->status,
+        .words = text,
         .message = text,
         .type = wp_view_of(info->type),
         .retry_after_ms = -1,

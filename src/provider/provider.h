@@ -74,6 +74,7 @@ struct wp_upstream_error {
     int status;      // for the client
     wp_view body; // for the client: the upstream's own bytes for the same dialect, else Anthropic's
                   // envelope
+    wp_view words;          // for the client where `body` is of no use: another dialect, an event
     wp_view message;        // for the log row (bounded, no secrets)
     wp_view type;           // anthropic error type
     int64_t retry_after_ms; // -1: none given

@@ -3,19 +3,18 @@
 // the gateway means to differ, the case says what it does instead. Fills a table of docs/platforms.md.
 import test, { describe } from "node:test";
 import assert from "node:assert/strict";
-import { startPair, masterKey } from "./support/processes.mjs";
+import { startPair, masterKey, until } from "./support/processes.mjs";
 import { makeHome, runClaude } from "./support/claude.mjs";
-import { direct, modes } from "./support/modes.mjs";
+import { direct, modelOf, modes, pointed, withModes } from "./support/modes.mjs";
 import { platforms } from "./support/platforms.mjs";
 import { matrix } from "./support/matrix.mjs";
 
-const names = Object.keys(direct);
-const model = "claude-sonnet-4-5";
+const names = withModes;
 const question = "a faulty question [[sim: long 12]]";
 
 // One try per request of the client: what the client does is what is looked at.
 const config = (platform) => (upstream) =>
-  platforms[platform](model)(upstream).replace("router_settings:", "router_settings:\n  num_retries: 0\n  disable_cooldowns: true");
+  platforms[platform](modelOf(platform))(upstream).replace("router_settings:", "router_settings:\n  num_retries: 0\n  disable_cooldowns: true");
 
 // name → the fault, what both must show, what the gateway does otherwise.
 const cases = {
@@ -35,7 +34,7 @@ const cases = {
     through: { asked: 1, code: 1 },
     said: /502 .*refused the credentials/,
   },
-  "404, no such model": { fault: { status: 404, message: "no such model" }, both: { code: 1 }, said: /selected model|no such model/ },
+  "404, no such model": { fault: { status: 404, message: "no such model" }, both: { code: 1 }, said: /selected model|no such model|model .* is not available/ },
   "413, too large": { fault: { status: 413, message: "too big" }, both: { forms: "s", code: 1 }, said: /too large|too big/i },
   "429 with retry-after": { fault: { status: 429, message: "slow down", retry_after: "1", count: 1 }, both: { forms: "ss", code: 0 } },
   "429 without": { fault: { status: 429, message: "slow down" }, both: { forms: "ss", code: 1 }, said: /slow down/ },
@@ -69,6 +68,14 @@ async function run(upstream, env, fault) {
   }
 }
 
+// How often the client asked: rows since then, without the small ones of the probes of some modes.
+async function asked(gateway, before) {
+  return until("a row of the question", async () => {
+    const page = await gateway.logs();
+    return page.data.slice(0, page.total - before).filter((row) => row.request_bytes > 10000).length;
+  });
+}
+
 const outcome = ({ forms, code, failed }) => ({ forms, code, failed });
 
 describe("directly at the platform and through the gateway", { concurrency: 3 }, () => {
@@ -77,15 +84,20 @@ describe("directly at the platform and through the gateway", { concurrency: 3 },
       const { gateway, upstream } = await startPair(t, { config: config(platform), provider: { accounts: 1, eventMs: 10 } });
       for (const [name, { fault, both, through: otherwise, said }] of Object.entries(cases))
         await t.test(name, async () => {
-          const straight = await run(upstream, direct[platform](upstream.url, upstream.accounts[0]), fault);
-          const before = (await gateway.logs()).total;
-          const through = await run(upstream, modes.messages({ url: gateway.url, key: masterKey, model }), fault);
-          through.asked = (await gateway.rows(before + 1)).length - before;
-          const seen = JSON.stringify({ straight, through });
-          assert.equal(straight.failed, through.failed, seen);
-          if (!otherwise) assert.deepEqual(outcome(through), outcome(straight), seen);
-          for (const [key, value] of Object.entries(otherwise ?? both)) assert.equal(through[key], value, seen);
-          if (said) assert.match(through.said, said);
+          const straight = await run(upstream, direct(platform, upstream, upstream.accounts[0]), fault);
+          // As the platform's client, and as one of the Messages API.
+          const asMessages = modes.messages({ url: gateway.url, key: masterKey, model: modelOf(platform) });
+          const asItself = pointed(platform, gateway, masterKey);
+          for (const env of asItself.ANTHROPIC_BASE_URL ? [asMessages] : [asItself, asMessages]) {
+            const before = (await gateway.logs()).total;
+            const through = await run(upstream, env, fault);
+            through.asked = await asked(gateway, before);
+            const seen = JSON.stringify({ straight, through });
+            assert.equal(straight.failed, through.failed, seen);
+            if (!otherwise) assert.deepEqual(outcome(through), outcome(straight), seen);
+            for (const [key, value] of Object.entries(otherwise ?? both)) assert.equal(through[key], value, seen);
+            if (said) assert.match(through.said, said);
+          }
           passed(name, platform);
         });
     });

@@ -49,14 +49,28 @@ export const modes = {
   }),
 };
 
-// The client as a user of the platform has it without a gateway.
-export const direct = {
-  bedrock: (url, account) => modes.bedrock({ url, key: account.bearer, model: "us.anthropic.claude-sonnet-4-5-20250929-v1:0" }),
-  bedrock_messages: (url, account) =>
-    modes.messages({ url: `${url}/anthropic`, key: account.bearer, model: "us.anthropic.claude-sonnet-4-5-20250929-v1:0" }),
-  mantle: (url, account) => modes.mantle({ url, key: account.bearer, model: "anthropic.claude-sonnet-4-5" }),
-  claude_on_aws: (url, account) => modes.aws({ url, key: account.api_key, model: "claude-sonnet-4-5" }),
-  anthropic: (url, account) => modes.messages({ url, key: account.api_key, model: "claude-sonnet-4-5" }),
-  vertex: (url, account) => modes.vertex({ url, key: account.bearer, model: "claude-sonnet-4-5@20250929" }),
-  foundry: (url, account) => modes.foundry({ url, key: account.api_key, model: "claude-sonnet-4-5" }),
+// Which mode a user of the platform has, the name of the model there, and the kind of key.
+const own = {
+  bedrock: ["bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "bearer"],
+  bedrock_messages: ["messages", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", "bearer", "/anthropic"],
+  mantle: ["mantle", "anthropic.claude-sonnet-4-5", "bearer"],
+  claude_on_aws: ["aws", "claude-sonnet-4-5", "api_key"],
+  anthropic: ["messages", "claude-sonnet-4-5", "api_key"],
+  vertex: ["vertex", "claude-sonnet-4-5@20250929", "bearer"],
+  foundry: ["foundry", "claude-sonnet-4-5", "api_key"],
 };
+
+export const withModes = Object.keys(own);
+export const modelOf = (platform) => own[platform][1];
+
+// The client as it speaks to the platform itself.
+export function direct(platform, upstream, account) {
+  const [mode, model, key, below = ""] = own[platform];
+  return modes[mode]({ url: upstream.url + below, key: account[key], model });
+}
+
+// The same client, pointed at the gateway.
+export function pointed(platform, gateway, key) {
+  const [mode, model, , below = ""] = own[platform];
+  return modes[mode]({ url: gateway.url + below, key, model });
+}

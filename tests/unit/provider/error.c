@@ -265,6 +265,7 @@ static void test_auth_is_generic(void **state)
         assert_int_equal(f.error.status, 502);
         assert_view(f.error.type, "api_error");
         assert_view(f.error.body, ENVELOPE("api_error", "The upstream refused the credentials"));
+        assert_view(f.error.words, "The upstream refused the credentials");
         end(&f);
     }
 }
