@@ -1,10 +1,12 @@
 // A Messages request as ranges and as a chain of cacheable blocks: every range lies in the body,
 // the order is the provider's, and the hashes do not depend on where the cache markers stand.
 //
-// Input: one byte of options (bit 0: runs of tools share a position), then the body.
+// Input: one byte of options (bit 0: runs of tools share a position, the others: where the body is
+// cut when it is read in pieces), then the body.
 #include "fuzz/support.h"
 
 #include "prompt/chain.h"
+#include "tests/support/same_request.h"
 #include "json/doc.h"
 #include "json/splice.h"
 
@@ -98,8 +100,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *detail = NULL;
     size_t offset = 0;
     wp_view input = fuzz_view(data, size);
+    const unsigned options_byte = fuzz_byte(&input);
     const struct wp_chain_options options = {.key = &key,
-                                             .collapse_tool_runs = (fuzz_byte(&input) & 1) != 0};
+                                             .collapse_tool_runs = (options_byte & 1) != 0};
     wp_view body = fuzz_copy(input);
     struct wp_arena *arena = wp_arena_create(0);
     enum wp_err err = wp_request_scan(arena, body, &request, &detail, &offset);
@@ -115,6 +118,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     } else {
         FUZZ_CHECK(detail != NULL && offset <= body.len);
     }
+    // in pieces, cut where the input says
+    FUZZ_CHECK(same_in_pieces(body, options_byte >> 1, 1 + (options_byte >> 1)));
     wp_arena_destroy(arena);
     fuzz_free(body);
     return 0;

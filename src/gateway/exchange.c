@@ -164,6 +164,25 @@ static char *body_room(void *state, size_t *room)
     return x->body.ptr == NULL ? NULL : x->body.ptr + x->body.len;
 }
 
+// What has come of a large body is read while the rest is on its way: when the last byte is there,
+// only the tail is left. Only where it lies still, in room for all of it, and is JSON as it comes.
+static void read_ahead(struct wp_exchange *x)
+{
+    enum { PIECE = 32 * 1024 };
+    uint64_t announced = x->front->head->content_length;
+    if (x->dialect != WP_DIALECT_ANTHROPIC || announced == UINT64_MAX || x->body.len == announced ||
+        x->body.len < x->read_at + PIECE)
+        return;
+    if (x->body_arena == NULL)
+        x->body_arena = wp_arena_create(BODY_ARENA_MAX);
+    if (x->reader == NULL && x->body_arena != NULL)
+        x->reader = wp_request_begin(x->body_arena, x->body.ptr);
+    if (x->reader == NULL)
+        return; // the scan of the whole tells that memory is short
+    x->read_at = x->body.len;
+    wp_request_more(x->reader, x->body.len);
+}
+
 static void on_body(void *state, wp_view bytes)
 {
     struct wp_exchange *x = exchange_of(state);
@@ -171,6 +190,7 @@ static void on_body(void *state, wp_view bytes)
         return;
     if (x->body.ptr != NULL && bytes.ptr == x->body.ptr + x->body.len) { // read in place
         x->body.len += bytes.len;
+        read_ahead(x);
         return;
     }
     bool too_large = bytes.len > x->body.max - x->body.len;
@@ -178,6 +198,8 @@ static void on_body(void *state, wp_view bytes)
     if (!wp_buf_ok(&x->body))
         wp_exchange_fail(x, too_large ? WP_ERR_TOO_LARGE : WP_ERR_NO_MEMORY, (wp_view){NULL, 0},
                          -1);
+    else
+        read_ahead(x);
 }
 
 static void on_body_end(void *state)
@@ -198,10 +220,13 @@ static enum wp_err scan(struct wp_exchange *x, wp_view *message)
     if (x->dialect != WP_DIALECT_ANTHROPIC)
         err = wp_model_body_unwrap(x->arena, x->dialect, &x->asked, &x->body, &detail);
     x->body_bytes = x->body.len;
-    x->body_arena = wp_arena_create(BODY_ARENA_MAX);
+    if (x->body_arena == NULL)
+        x->body_arena = wp_arena_create(BODY_ARENA_MAX);
     if (x->body_arena == NULL)
         return WP_ERR_NO_MEMORY;
-    if (err == WP_OK)
+    if (err == WP_OK && x->reader != NULL)
+        err = wp_request_end(x->reader, x->body.len, &x->request, &detail, &offset);
+    else if (err == WP_OK)
         err = wp_request_scan(x->body_arena, wp_buf_view(&x->body), &x->request, &detail, &offset);
     if (err == WP_OK) { // what outlives the body
         x->request.model = wp_arena_copy(x->arena, x->request.model);
@@ -327,6 +352,7 @@ void wp_exchange_drop_body(struct wp_exchange *x)
     wp_buf_free(&x->body);
     wp_arena_destroy(x->body_arena);
     x->body_arena = NULL;
+    x->reader = NULL;
 }
 
 static void on_drain(void *state)

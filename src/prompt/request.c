@@ -11,16 +11,30 @@ struct list {
     size_t count, capacity, size;
 };
 
-struct reader {
+// Where the scan stands between two steps; what lies within a step is read in one go.
+enum stage {
+    START,
+    MEMBERS,  // of the top-level object
+    ELEMENTS, // of the array that is the value of `key`
+    REST,     // behind the object
+};
+
+struct wp_request_reader {
     struct wp_arena *arena;
     struct wp_json_scan scan;
-    struct wp_request *out;
+    struct wp_request *out, request;
     struct list members, blocks, markers;
     bool no_memory, too_large;
     const char *invalid; // what is wrong with the shape
+    enum stage stage;
+    size_t object_begin; // the whole object holds the automatic marker
+    wp_view key;         // of the member under way, its array and what came before it
+    enum wp_tier tier;
+    size_t value_begin, blocks_before;
+    size_t retry_at; // bytes that have to be there before it is worth going on
 };
 
-static void *push(struct reader *r, struct list *list, size_t most)
+static void *push(struct wp_request_reader *r, struct list *list, size_t most)
 {
     if (list->count >= most) {
         r->too_large = true;
@@ -44,7 +58,7 @@ static void *push(struct reader *r, struct list *list, size_t most)
     return (char *)list->items + list->count++ * list->size;
 }
 
-static void invalid(struct reader *r, const char *what)
+static void invalid(struct wp_request_reader *r, const char *what)
 {
     if (r->invalid == NULL)
         r->invalid = what;
@@ -57,7 +71,7 @@ static wp_view member_range(wp_view key, wp_view value)
 
 // cache_control -----------------------------------------------------------------------------------
 
-static enum wp_ttl marker_ttl(struct reader *r, wp_view value, struct wp_marker *marker)
+static enum wp_ttl marker_ttl(struct wp_request_reader *r, wp_view value, struct wp_marker *marker)
 {
     struct wp_json_scan scan;
     wp_view key;
@@ -82,8 +96,8 @@ static enum wp_ttl marker_ttl(struct reader *r, wp_view value, struct wp_marker 
 }
 
 // Returns the marker's index, or UINT32_MAX.
-static uint32_t add_marker(struct reader *r, enum wp_tier tier, uint32_t block, wp_view key,
-                           wp_view value, bool nested)
+static uint32_t add_marker(struct wp_request_reader *r, enum wp_tier tier, uint32_t block,
+                           wp_view key, wp_view value, bool nested)
 {
     struct wp_marker *marker = push(r, &r->markers, WP_REQUEST_MAX_BLOCKS);
     if (marker == NULL)
@@ -124,7 +138,7 @@ static bool is_billing(wp_view text)
 
 // The object that began at `begin` ends here: it holds the markers from `first` on, except those
 // that an object within it holds.
-static void set_containers(struct reader *r, size_t first, size_t begin)
+static void set_containers(struct wp_request_reader *r, size_t first, size_t begin)
 {
     struct wp_marker *markers = r->markers.items;
     for (size_t i = first; i < r->markers.count; i++)
@@ -133,7 +147,7 @@ static void set_containers(struct reader *r, size_t first, size_t begin)
 }
 
 // Markers inside a tool_result's content: no breakpoints, but they carry scope and ttl too.
-static void nested_content(struct reader *r, enum wp_tier tier, uint32_t block)
+static void nested_content(struct wp_request_reader *r, enum wp_tier tier, uint32_t block)
 {
     wp_view key;
     if (wp_json_peek(&r->scan) != WP_JSON_ARRAY) {
@@ -180,7 +194,8 @@ static bool citations_enabled(wp_view value)
 }
 
 // One element of tools, system or a content array.
-static void read_block(struct reader *r, enum wp_tier tier, wp_view role, uint32_t message)
+static void read_block(struct wp_request_reader *r, enum wp_tier tier, wp_view role,
+                       uint32_t message)
 {
     uint32_t index = (uint32_t)r->blocks.count;
     struct wp_request_block block = {.tier = tier,
@@ -233,7 +248,8 @@ static void read_block(struct reader *r, enum wp_tier tier, wp_view role, uint32
         ((struct wp_request_block *)r->blocks.items)[index] = block;
 }
 
-static void read_blocks(struct reader *r, enum wp_tier tier, wp_view role, uint32_t message)
+static void read_blocks(struct wp_request_reader *r, enum wp_tier tier, wp_view role,
+                        uint32_t message)
 {
     if (!wp_json_enter_array(&r->scan))
         return;
@@ -242,7 +258,8 @@ static void read_blocks(struct reader *r, enum wp_tier tier, wp_view role, uint3
 }
 
 // A string where blocks may stand is one text block.
-static void string_block(struct reader *r, enum wp_tier tier, wp_view role, uint32_t message)
+static void string_block(struct wp_request_reader *r, enum wp_tier tier, wp_view role,
+                         uint32_t message)
 {
     wp_view value = wp_json_value(&r->scan);
     struct wp_request_block *block = push(r, &r->blocks, WP_REQUEST_MAX_BLOCKS);
@@ -258,7 +275,8 @@ static void string_block(struct reader *r, enum wp_tier tier, wp_view role, uint
                                            .billing = tier == WP_TIER_SYSTEM && is_billing(value)};
 }
 
-static void read_content(struct reader *r, enum wp_tier tier, wp_view role, uint32_t message)
+static void read_content(struct wp_request_reader *r, enum wp_tier tier, wp_view role,
+                         uint32_t message)
 {
     switch (wp_json_peek(&r->scan)) {
     case WP_JSON_STRING:
@@ -276,7 +294,7 @@ static void read_content(struct reader *r, enum wp_tier tier, wp_view role, uint
 }
 
 // The role may stand after the content: blocks get it when the message is over.
-static void read_message(struct reader *r)
+static void read_message(struct wp_request_reader *r)
 {
     uint32_t message = r->out->message_count++;
     size_t first = r->blocks.count;
@@ -308,35 +326,9 @@ static void read_message(struct reader *r)
         invalid(r, "messages: content: Field required");
 }
 
-static void read_messages(struct reader *r)
-{
-    if (wp_json_peek(&r->scan) != WP_JSON_ARRAY) {
-        wp_json_value(&r->scan);
-        invalid(r, "messages: Input should be a valid list");
-        return;
-    }
-    if (!wp_json_enter_array(&r->scan))
-        return;
-    while (wp_json_next_element(&r->scan) && !r->no_memory && !r->too_large)
-        read_message(r);
-}
-
-static void read_tools(struct reader *r)
-{
-    size_t before = r->blocks.count;
-    if (wp_json_peek(&r->scan) != WP_JSON_ARRAY) {
-        if (wp_json_peek(&r->scan) != WP_JSON_NULL)
-            invalid(r, "tools: Input should be a valid list");
-        wp_json_value(&r->scan);
-        return;
-    }
-    read_blocks(r, WP_TIER_TOOLS, (wp_view){NULL, 0}, 0);
-    r->out->tool_count = (uint32_t)(r->blocks.count - before);
-}
-
 // The top level ------------------------------------------------------------------------------
 
-static void plain_member(struct reader *r, wp_view key, wp_view value)
+static void plain_member(struct wp_request_reader *r, wp_view key, wp_view value)
 {
     struct wp_request *out = r->out;
     if (wp_view_is(key, "model")) {
@@ -366,20 +358,10 @@ static void plain_member(struct reader *r, wp_view key, wp_view value)
     }
 }
 
-static void read_member(struct reader *r, wp_view key)
+static void end_member(struct wp_request_reader *r)
 {
     struct wp_request *out = r->out;
-    wp_json_peek(&r->scan); // moves past white space
-    size_t begin = r->scan.at;
-    if (wp_view_is(key, "messages"))
-        read_messages(r);
-    else if (wp_view_is(key, "tools"))
-        read_tools(r);
-    else if (wp_view_is(key, "system") && wp_json_peek(&r->scan) != WP_JSON_NULL)
-        read_content(r, WP_TIER_SYSTEM, (wp_view){NULL, 0}, 0);
-    else
-        plain_member(r, key, wp_json_value(&r->scan));
-    wp_view value = wp_view_sub(r->scan.source, begin, r->scan.at);
+    wp_view key = r->key, value = wp_view_sub(r->scan.source, r->value_begin, r->scan.at);
     if (wp_view_is(key, "messages"))
         out->messages = value;
     else if (wp_view_is(key, "tools"))
@@ -389,10 +371,101 @@ static void read_member(struct reader *r, wp_view key)
     struct wp_member *member = push(r, &r->members, WP_REQUEST_MAX_MEMBERS);
     if (member != NULL && r->scan.error == NULL)
         *member = (struct wp_member){key, value, member_range(key, value)};
+    r->stage = MEMBERS;
+}
+
+// Only a list has elements; what else stands there is read whole, and may be wrong.
+static void begin_list(struct wp_request_reader *r, enum wp_tier tier, const char *wrong)
+{
+    enum wp_json_kind kind = wp_json_peek(&r->scan);
+    if (kind == WP_JSON_ARRAY) {
+        r->tier = tier;
+        r->blocks_before = r->blocks.count;
+        r->stage = ELEMENTS;
+        (void)wp_json_enter_array(&r->scan);
+        return;
+    }
+    if (tier == WP_TIER_SYSTEM) {
+        read_content(r, tier, (wp_view){NULL, 0}, 0);
+    } else {
+        if (tier == WP_TIER_MESSAGES || kind != WP_JSON_NULL)
+            invalid(r, wrong);
+        wp_json_value(&r->scan);
+    }
+    end_member(r);
+}
+
+static void begin_member(struct wp_request_reader *r)
+{
+    wp_view key;
+    if (!wp_json_next_key(&r->scan, &key)) {
+        r->stage = REST;
+        return;
+    }
+    r->key = key;
+    enum wp_json_kind kind = wp_json_peek(&r->scan); // moves past white space
+    r->value_begin = r->scan.at;
+    if (wp_view_is(key, "messages")) {
+        begin_list(r, WP_TIER_MESSAGES, "messages: Input should be a valid list");
+    } else if (wp_view_is(key, "tools")) {
+        begin_list(r, WP_TIER_TOOLS, "tools: Input should be a valid list");
+    } else if (wp_view_is(key, "system") && kind != WP_JSON_NULL) {
+        begin_list(r, WP_TIER_SYSTEM, NULL);
+    } else {
+        plain_member(r, key, wp_json_value(&r->scan));
+        end_member(r);
+    }
+}
+
+static void read_element(struct wp_request_reader *r)
+{
+    if (!wp_json_next_element(&r->scan)) {
+        if (r->tier == WP_TIER_TOOLS)
+            r->out->tool_count = (uint32_t)(r->blocks.count - r->blocks_before);
+        end_member(r);
+    } else if (r->tier == WP_TIER_MESSAGES) {
+        read_message(r);
+    } else {
+        read_block(r, r->tier, (wp_view){NULL, 0}, 0);
+    }
+}
+
+static void begin_object(struct wp_request_reader *r)
+{
+    if (wp_json_peek(&r->scan) != WP_JSON_OBJECT)
+        invalid(r, "Input should be a valid dictionary");
+    r->object_begin = r->scan.at;
+    r->stage = REST;
+    if (r->invalid != NULL)
+        wp_json_value(&r->scan);
+    else if (wp_json_enter_object(&r->scan))
+        r->stage = MEMBERS;
+}
+
+static void step(struct wp_request_reader *r)
+{
+    switch (r->stage) {
+    case START:
+        begin_object(r);
+        return;
+    case MEMBERS:
+        begin_member(r);
+        return;
+    case ELEMENTS:
+        read_element(r);
+        return;
+    case REST:
+        return;
+    }
+}
+
+static bool goes_on(const struct wp_request_reader *r)
+{
+    return r->stage != REST && !r->no_memory && !r->too_large && r->scan.error == NULL;
 }
 
 // Provider order: tools, system, messages, whatever the body's order is. Stable; markers follow.
-static void order_blocks(struct reader *r)
+static void order_blocks(struct wp_request_reader *r)
 {
     struct wp_request_block *blocks = r->blocks.items;
     struct wp_marker *markers = r->markers.items;
@@ -439,7 +512,7 @@ static void order_blocks(struct reader *r)
 }
 
 // metadata.user_id is a JSON string that holds JSON: {"device_id":…,"session_id":…}.
-static wp_view session_id(struct reader *r)
+static wp_view session_id(struct wp_request_reader *r)
 {
     struct wp_json_scan scan;
     wp_view key, user = {NULL, 0}, found = {NULL, 0};
@@ -479,51 +552,144 @@ static const char *missing(const struct wp_request *out)
     return NULL;
 }
 
-enum wp_err wp_request_scan(struct wp_arena *arena, wp_view body, struct wp_request *out,
-                            const char **detail, size_t *offset)
+static void init(struct wp_request_reader *r, struct wp_arena *arena, wp_view body)
 {
-    struct reader r = {.arena = arena,
-                       .out = out,
-                       .members = {.size = sizeof(struct wp_member)},
-                       .blocks = {.size = sizeof(struct wp_request_block)},
-                       .markers = {.size = sizeof(struct wp_marker)}};
+    *r = (struct wp_request_reader){.arena = arena,
+                                    .members = {.size = sizeof(struct wp_member)},
+                                    .blocks = {.size = sizeof(struct wp_request_block)},
+                                    .markers = {.size = sizeof(struct wp_marker)}};
+    wp_json_scan_init(&r->scan, body);
+}
+
+struct wp_request_reader *wp_request_begin(struct wp_arena *arena, const char *body)
+{
+    struct wp_request_reader *r = WP_ARENA_NEW(arena, struct wp_request_reader);
+    if (r == NULL)
+        return NULL;
+    init(r, arena, wp_view_make(body, 0));
+    r->out = &r->request;
+    return r;
+}
+
+// What a step may change that reading it again would not set anew. Lists only grow.
+struct mark {
+    struct wp_json_scan scan;
+    size_t members, blocks, markers, value_begin, blocks_before;
+    enum stage stage;
     wp_view key;
-    *out = (struct wp_request){.body = body};
+    enum wp_tier tier;
+    const char *invalid;
+    uint32_t messages, tools;
+    bool images, citations;
+};
+
+static struct mark mark_of(const struct wp_request_reader *r)
+{
+    return (struct mark){r->scan,
+                         r->members.count,
+                         r->blocks.count,
+                         r->markers.count,
+                         r->value_begin,
+                         r->blocks_before,
+                         r->stage,
+                         r->key,
+                         r->tier,
+                         r->invalid,
+                         r->out->message_count,
+                         r->out->tool_count,
+                         r->out->has_images,
+                         r->out->has_citations};
+}
+
+static void go_back(struct wp_request_reader *r, const struct mark *mark)
+{
+    r->scan = mark->scan;
+    r->members.count = mark->members;
+    r->blocks.count = mark->blocks;
+    r->markers.count = mark->markers;
+    r->value_begin = mark->value_begin;
+    r->blocks_before = mark->blocks_before;
+    r->stage = mark->stage;
+    r->key = mark->key;
+    r->tier = mark->tier;
+    r->invalid = mark->invalid;
+    r->out->message_count = mark->messages;
+    r->out->tool_count = mark->tools;
+    r->out->has_images = mark->images;
+    r->out->has_citations = mark->citations;
+    r->no_memory = r->too_large = false;
+}
+
+void wp_request_more(struct wp_request_reader *r, size_t len)
+{
+    if (len < r->retry_at)
+        return;
+    r->scan.source.len = len;
+    while (goes_on(r)) {
+        struct mark mark = mark_of(r);
+        step(r);
+        // A number that ends where the bytes end may go on, and so may whatever seems wrong.
+        bool whole = r->scan.error == NULL && !r->no_memory && !r->too_large && r->scan.at < len;
+        if (whole)
+            continue;
+        go_back(r, &mark);
+        // Twice as much of it: however large it is, it is read at most twice in all.
+        r->retry_at = len + (len - r->scan.at);
+        return;
+    }
+}
+
+static enum wp_err finish(struct wp_request_reader *r, const char **detail, size_t *offset)
+{
+    struct wp_request *out = r->out;
+    out->body = r->scan.source;
     *detail = NULL;
     *offset = 0;
-    wp_json_scan_init(&r.scan, body);
-    if (wp_json_peek(&r.scan) != WP_JSON_OBJECT)
-        invalid(&r, "Input should be a valid dictionary");
-    size_t begin = r.scan.at; // the whole object holds the automatic marker
-    if (r.invalid != NULL)
-        wp_json_value(&r.scan);
-    else if (wp_json_enter_object(&r.scan))
-        while (wp_json_next_key(&r.scan, &key) && !r.no_memory && !r.too_large)
-            read_member(&r, key);
-    if (r.no_memory)
+    while (goes_on(r))
+        step(r);
+    if (r->no_memory)
         return WP_ERR_NO_MEMORY;
-    if (r.too_large) {
+    if (r->too_large) {
         *detail = "The request holds too many fields or blocks";
         return WP_ERR_TOO_LARGE;
     }
-    if (!wp_json_scan_finish(&r.scan)) {
-        *detail = r.scan.error;
-        *offset = r.scan.error_offset;
+    if (!wp_json_scan_finish(&r->scan)) {
+        *detail = r->scan.error;
+        *offset = r->scan.error_offset;
         return WP_ERR_INVALID_JSON;
     }
-    set_containers(&r, 0, begin);
-    *detail = r.invalid != NULL ? r.invalid : missing(out);
+    set_containers(r, 0, r->object_begin);
+    *detail = r->invalid != NULL ? r->invalid : missing(out);
     if (*detail != NULL)
         return WP_ERR_INVALID;
-    order_blocks(&r);
-    out->members = r.members.items;
-    out->member_count = r.members.count;
-    out->blocks = r.blocks.items;
-    out->block_count = r.blocks.count;
-    out->markers = r.markers.items;
-    out->marker_count = r.markers.count;
-    out->session_id = session_id(&r);
-    return r.no_memory ? WP_ERR_NO_MEMORY : WP_OK;
+    order_blocks(r);
+    out->members = r->members.items;
+    out->member_count = r->members.count;
+    out->blocks = r->blocks.items;
+    out->block_count = r->blocks.count;
+    out->markers = r->markers.items;
+    out->marker_count = r->markers.count;
+    out->session_id = session_id(r);
+    return r->no_memory ? WP_ERR_NO_MEMORY : WP_OK;
+}
+
+enum wp_err wp_request_end(struct wp_request_reader *r, size_t len, struct wp_request *out,
+                           const char **detail, size_t *offset)
+{
+    r->scan.source.len = len;
+    enum wp_err err = finish(r, detail, offset);
+    *out = r->request;
+    return err;
+}
+
+enum wp_err wp_request_scan(struct wp_arena *arena, wp_view body, struct wp_request *out,
+                            const char **detail, size_t *offset)
+{
+    struct wp_request_reader r;
+    init(&r, arena, body);
+    *out = (struct wp_request){0};
+    r.out = out;
+    return finish(&r, detail, offset);
 }
 
 const struct wp_member *wp_request_member(const struct wp_request *request, const char *key)

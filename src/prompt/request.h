@@ -97,6 +97,15 @@ struct wp_request {
 // same shape.
 enum wp_err wp_request_scan(struct wp_arena *arena, wp_view body, struct wp_request *out,
                             const char **detail, size_t *offset) WP_WARN_UNUSED;
+// The same while the body arrives. It lies at `body` and does not move; NULL: no memory. The reader
+// lives in the arena.
+struct wp_request_reader;
+struct wp_request_reader *wp_request_begin(struct wp_arena *arena, const char *body) WP_WARN_UNUSED;
+// `len` bytes of it are there: reads what is complete.
+void wp_request_more(struct wp_request_reader *reader, size_t len);
+// All of it is there: as wp_request_scan, whatever was read before.
+enum wp_err wp_request_end(struct wp_request_reader *reader, size_t len, struct wp_request *out,
+                           const char **detail, size_t *offset) WP_WARN_UNUSED;
 // The member of that name, of several the last, as the providers read it; or NULL.
 const struct wp_member *wp_request_member(const struct wp_request *request, const char *key);
 

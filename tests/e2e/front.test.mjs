@@ -52,6 +52,52 @@ test("a body of 64 MB is refused before it is read", async (t) => {
   assert.equal(await upstreamRequests(upstream), 0);
 });
 
+// Sends a request in pieces with pauses between them; resolves to the answer's text.
+async function inPieces(gateway, body, size) {
+  const bytes = Buffer.from(body);
+  const socket = net.connect({ port: gateway.port, host: "127.0.0.1", noDelay: true });
+  const answer = new Promise((done, failed) => {
+    let text = "";
+    socket.on("data", (data) => (text += data)).on("end", () => done(text)).on("error", failed);
+  });
+  socket.write(
+    `POST /v1/messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${masterKey}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ${bytes.length}\r\n\r\n`,
+  );
+  for (let at = 0; at < bytes.length; at += size) {
+    socket.write(bytes.subarray(at, at + size));
+    await sleep(3);
+  }
+  return answer;
+}
+
+test("a large body that comes in pieces is read as the whole is", async (t) => {
+  const { gateway } = await startPair(t);
+  const mark = { cache_control: { type: "ephemeral" } };
+  const large = {
+    ...good,
+    system: [{ type: "text", text: "Rules with \"quotes\".\n".repeat(4000), ...mark }],
+    messages: Array.from({ length: 61 }, (_, i) => ({
+      role: i % 2 ? "assistant" : "user",
+      content: [{ type: "text", text: `Turn ${i}: é ${"\\ and so on\n".repeat(200)}`, ...(i === 60 ? mark : {}) }],
+    })),
+  };
+  const body = JSON.stringify(large);
+  assert.ok(body.length > 250000);
+  assert.equal((await gateway.post("/v1/messages", body)).status, 200);
+  assert.match(await inPieces(gateway, body, 40000), /^HTTP\/1\.1 200 /);
+  const rows = await gateway.rows(2);
+  const [second] = rows.sort((a, b) => b.startTime.localeCompare(a.startTime));
+  assert.ok(second.predicted_cache_read_tokens > 10000, "the same prefixes were named");
+  assert.ok(second.cache_read_input_tokens > 10000);
+
+  const broken = `${body.slice(0, -2)},]}`;
+  const refused = await inPieces(gateway, broken, 40000);
+  assert.match(refused, /^HTTP\/1\.1 400 /);
+  const whole = await (await gateway.post("/v1/messages", broken)).json();
+  assert.match(whole.error.message, /not valid JSON: .*\(byte \d+\)/);
+  assert.ok(refused.includes(JSON.stringify(whole.error.message).slice(1, -1)), refused);
+});
+
 test("floods of headers are refused and the process is unharmed", async (t) => {
   const { gateway } = await startPair(t);
   for (const flood of ["x: y\r\n".repeat(400), `x: ${"y".repeat(100000)}\r\n`]) {

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "prompt/chain.h"
+#include "tests/support/same_request.h"
 #include "json/scan.h"
 
 enum { ROUNDS = 5 };
@@ -70,8 +71,19 @@ static uint64_t whole(const struct stage_times *times)
     return times->parse + times->chain + times->plan + times->splice;
 }
 
+// As it arrives from a socket, and with cuts all over it.
+static void read_in_pieces(wp_view body)
+{
+    static const size_t sizes[] = {64 * 1024, 16 * 1024, 1448, 301};
+    for (size_t i = 0; i < WP_COUNT_OF(sizes); i++)
+        assert_true(same_in_pieces(body, sizes[i], sizes[i]));
+    for (size_t cut = 1; cut < body.len; cut += 1 + body.len / 200)
+        assert_true(same_in_pieces(body, cut, body.len));
+}
+
 static void measure(struct rig *rig, wp_view body, struct totals *totals)
 {
+    read_in_pieces(body);
     struct bench bench;
     struct stage_times best = {.parse = UINT32_MAX};
     bench_init(&bench, WP_PLATFORM_BEDROCK);
