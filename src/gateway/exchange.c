@@ -260,11 +260,22 @@ static void note_history(struct wp_exchange *x)
     wp_exchange_follow(x, stream);
 }
 
+// One chain serves all candidates: what kills the head on some of them only is left to correction.
+static bool thinking_in_head(const struct wp_exchange *x)
+{
+    for (size_t i = 0; i < x->group.count; i++)
+        if (!x->models[i].thinking_in_head)
+            return false;
+    return x->group.count > 0;
+}
+
 static enum wp_err build_prompt(struct wp_exchange *x)
 {
     const struct wp_chain_options options = {
         .key = wp_router_hash_key(x->gateway->router),
         .scratch = x->body_arena,
+        .thinking_in_head = thinking_in_head(x),
+        .betas = wp_headers_get(&x->front->head->headers, "anthropic-beta"),
         .collapse_tool_runs =
             x->group.count > 0 && x->group.deployments[0]->platform == WP_PLATFORM_ANTHROPIC,
     };

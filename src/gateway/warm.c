@@ -411,9 +411,11 @@ static bool read_request(struct warm *w)
 {
     const char *detail;
     size_t offset;
-    const struct wp_chain_options options = {
+    struct wp_chain_options options = {
         .key = wp_router_hash_key(gateway_of(w)->router),
         .collapse_tool_runs = true,
+        .thinking_in_head = true,
+        .betas = w->due.request.beta,
     };
     w->models = wp_arena_array(w->arena, w->group.count, sizeof(*w->models));
     if (w->models == NULL ||
@@ -424,6 +426,7 @@ static bool read_request(struct warm *w)
         if (upstream.ptr == NULL)
             return false;
         wp_runtime_model(w->runtime, w->group.deployments[i], upstream, &w->models[i]);
+        options.thinking_in_head &= w->models[i].thinking_in_head;
     }
     return wp_chain_build(w->arena, &w->request, &options, &w->prompt) == WP_OK;
 }

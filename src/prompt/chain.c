@@ -45,12 +45,53 @@ static wp_view effort_of(const struct wp_request *request)
     return wp_view_is(effort, "\"high\"") ? (wp_view){NULL, 0} : effort;
 }
 
-static void salt_messages(struct builder *b)
+static void salt_thinking(struct builder *b)
 {
-    salt(b, b->request->tool_choice);
     salt(b, b->request->thinking);
     salt(b, effort_of(b->request));
+}
+
+static bool before(wp_view a, wp_view b)
+{
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len == 0 ? 0 : memcmp(a.ptr, b.ptr, len);
+    return order < 0 || (order == 0 && a.len < b.len);
+}
+
+// A set: neither order nor repetition matters. Beyond the most that clients send they count as they
+// stand.
+static void salt_betas(struct builder *b)
+{
+    enum { SORTED = 32 };
+    wp_view sorted[SORTED], rest = b->options->betas, name;
+    uint32_t count = 0;
+    while (count < SORTED && wp_view_next_token(&rest, ',', &name)) {
+        uint32_t at = count;
+        name = wp_view_trim(name);
+        while (at > 0 && before(name, sorted[at - 1]))
+            at--;
+        if (name.len == 0 || (at > 0 && wp_view_eq(name, sorted[at - 1])))
+            continue;
+        memmove(&sorted[at + 1], &sorted[at], (count - at) * sizeof(*sorted));
+        sorted[at] = name;
+        count++;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        salt(b, sorted[i]);
+    if (rest.len > 0)
+        salt(b, rest);
+}
+
+static void salt_messages(struct builder *b)
+{
+    const struct wp_member *management = wp_request_member(b->request, "context_management");
+    salt(b, b->request->tool_choice);
+    if (!b->options->thinking_in_head)
+        salt_thinking(b);
     salt(b, b->request->has_images ? WP_VIEW("images") : WP_VIEW(""));
+    if (management != NULL)
+        salt(b, management->value);
+    salt_betas(b);
 }
 
 // The block's bytes without its markers, those in a tool result's content included: no provider
@@ -213,6 +254,8 @@ enum wp_err wp_chain_build(struct wp_arena *arena, const struct wp_request *requ
     out->blocks = wp_arena_array(arena, request->block_count + 1, sizeof(*out->blocks));
     if (out->blocks == NULL)
         return WP_ERR_NO_MEMORY;
+    if (options->thinking_in_head)
+        salt_thinking(&b);
     for (size_t i = 0; i < request->block_count && !b.no_memory; i++) {
         const struct wp_request_block *block = &request->blocks[i];
         if (block->tier >= WP_TIER_SYSTEM && !system_salted) {

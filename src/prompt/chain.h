@@ -8,7 +8,8 @@
 // (clients serialise deterministically).
 // Each tier starts with a salt of what invalidates it (cache.md 1.1): tools: model is not in the
 // hash (the cache domain holds it); system: speed, web search and citations switches; messages:
-// tool_choice, images present, thinking mode and budget, effort.
+// tool_choice, images present, active betas, context_management, thinking mode and budget, effort;
+// the last two before everything else for models that render them there.
 #ifndef WP_PROMPT_CHAIN_H
 #define WP_PROMPT_CHAIN_H
 
@@ -44,6 +45,8 @@ struct wp_prompt {
 struct wp_chain_options {
     const struct wp_hash_key *key;
     bool collapse_tool_runs;
+    bool thinking_in_head;    // a change of thinking or effort kills tools and system too
+    wp_view betas;            // the anthropic-beta header, a comma list in any order; may be empty
     struct wp_arena *scratch; // for what only the building needs; NULL: the same arena
 };
 

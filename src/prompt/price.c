@@ -112,6 +112,7 @@ static const char *read_family(const struct wp_json_val *root, const struct wp_j
     info->regional_factor = common(root, row, "regional_factor", 1.1);
     const struct wp_json_val *can = wp_json_get(row, "can");
     info->cache_ttl_1h = wp_json_bool(wp_json_get(can, "cache_ttl_1h"), true);
+    info->thinking_in_head = wp_json_bool(wp_json_get(can, "thinking_in_head"), false);
     info->role_system = wp_json_bool(wp_json_get(can, "role_system"), false);
     info->adaptive_thinking = wp_json_bool(wp_json_get(can, "adaptive_thinking"), false);
     info->budget_thinking = wp_json_bool(wp_json_get(can, "budget_thinking"), true);

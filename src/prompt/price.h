@@ -45,7 +45,8 @@ struct wp_model_info {
     uint32_t min_cache_tokens;
     uint32_t max_input_tokens, max_output_tokens; // 0: not known
     bool cache_ttl_1h, role_system, adaptive_thinking, budget_thinking;
-    uint8_t effort;              // bit per enum wp_effort that it takes; 0: none
+    bool thinking_in_head; // changing thinking or effort changes what is cached of tools and system
+    uint8_t effort;        // bit per enum wp_effort that it takes; 0: none
     bool anthropic_version_2026; // accepts anthropic_version 2026-10-21 on Bedrock
 };
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/buf.h"
+#include "base/codec.h"
 #include "sim/private.h"
 #include "json/writer.h"
 
@@ -194,6 +195,7 @@ struct builder {
     uint64_t number;
     uint32_t characters;
     bool tools, failed;
+    char signature[SIM_SIGNATURE_MAX];
 };
 
 static void add_event(struct builder *b, const char *type)
@@ -319,7 +321,7 @@ static void deltas(struct builder *b, size_t index, const struct action *action)
     while (rest.len > 0)
         delta(b, index, types[action->kind], fields[action->kind], cut(&rest));
     if (action->kind == ACTION_THINK)
-        delta(b, index, "signature_delta", "signature", WP_VIEW("c2ltdWxhdGVk"));
+        delta(b, index, "signature_delta", "signature", wp_view_of(b->signature));
 }
 
 static void whole_block(struct builder *b, size_t index, const struct action *action)
@@ -338,7 +340,7 @@ static void whole_block(struct builder *b, size_t index, const struct action *ac
     } else if (action->kind == ACTION_THINK) {
         wp_json_put_cstr(&w, "type", "thinking");
         wp_json_put_str(&w, "thinking", action->text);
-        wp_json_put_cstr(&w, "signature", "c2ltdWxhdGVk");
+        wp_json_put_cstr(&w, "signature", b->signature);
     } else {
         struct wp_buf text = wp_buf_make(ANSWER_MAX);
         for (uint32_t i = 0; i < (action->repeat > 0 ? action->repeat : 1); i++)
@@ -423,6 +425,13 @@ static void whole_message(struct builder *b, const struct sim_request *request,
     b->failed = b->failed || b->out->whole.ptr == NULL || !wp_buf_ok(&b->scratch);
 }
 
+void sim_signature(wp_view account, char out[SIM_SIGNATURE_MAX])
+{
+    struct wp_buf buf = wp_buf_make_in(out, SIM_SIGNATURE_MAX, SIM_SIGNATURE_MAX);
+    wp_base64_append(&buf, wp_view_sub(account, 0, 32));
+    wp_buf_append_char(&buf, '\0');
+}
+
 bool sim_answer_build(struct wp_arena *arena, const struct sim_request *request,
                       const struct sim_usage *usage, wp_view account, uint64_t number,
                       bool invocation_metrics, struct sim_answer *out)
@@ -434,6 +443,7 @@ bool sim_answer_build(struct wp_arena *arena, const struct sim_request *request,
                         .content = wp_buf_make(ANSWER_MAX),
                         .number = number};
     *out = (struct sim_answer){0};
+    sim_signature(account, b.signature);
     if (request->max_tokens > 0 && !load_script(request, &script)) {
         script.actions[0] =
             (struct action){.kind = ACTION_TEXT, .text = default_text(arena, request, account)};

@@ -8,6 +8,8 @@
 //        after_events: absent or -1 strikes before the head; "account":"*" arms all;
 //        "contains":"…" spares requests without that text; {"clear":true} disarms
 //   POST /_sim/clock    {"advance_s":301}  moves the caches' clock
+//   POST /_sim/rules    {"account":"*","thinking_in_head":true,"hour_as_5m":true,
+//                        "bound_thinking":true}  where its cache differs; what is left out is off
 //   POST /_sim/latency  {"ttft_ms":50,"event_ms":10}
 //   POST /_sim/reset    {"caches":true}    forgets what was received (and the caches)
 #include <stdio.h>
@@ -145,6 +147,24 @@ static const char *arm(struct wp_sim *sim, const struct wp_json_val *root)
     return found ? NULL : "unknown account";
 }
 
+static const char *set_rules(struct wp_sim *sim, const struct wp_json_val *root)
+{
+    wp_view name = wp_json_str(wp_json_get(root, "account"));
+    bool found = false;
+    for (size_t i = 0; i < sim->account_count; i++) {
+        struct sim_account *account = &sim->accounts[i];
+        if (name.len > 0 && !wp_view_is(name, "*") && !wp_view_is(name, account->config.name))
+            continue;
+        found = true;
+        account->rules = (struct sim_rules){
+            .thinking_in_head = wp_json_bool(wp_json_get(root, "thinking_in_head"), false),
+            .hour_as_5m = wp_json_bool(wp_json_get(root, "hour_as_5m"), false),
+            .bound_thinking = wp_json_bool(wp_json_get(root, "bound_thinking"), false),
+        };
+    }
+    return found ? NULL : "unknown account";
+}
+
 static void forget(struct wp_sim *sim, bool caches)
 {
     for (size_t i = 0; i < sim->account_count; i++) {
@@ -167,6 +187,8 @@ static const char *change(struct wp_sim *sim, wp_view path, const struct wp_json
 {
     if (wp_view_is(path, "/_sim/faults"))
         return arm(sim, root);
+    if (wp_view_is(path, "/_sim/rules"))
+        return set_rules(sim, root);
     if (wp_view_is(path, "/_sim/clock")) {
         sim->clock_offset_ms += wp_json_i64(wp_json_get(root, "advance_s"), 0) * 1000;
     } else if (wp_view_is(path, "/_sim/latency")) {

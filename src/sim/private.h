@@ -84,6 +84,13 @@ size_t sim_cache_live(const struct sim_cache *cache, int64_t now_ms);
 
 // request.c ----------------------------------------------------------------------------------
 
+// Where an account's provider differs from the plain rules; all zero: nowhere.
+struct sim_rules {
+    bool thinking_in_head; // thinking and effort are rendered before tools and system
+    bool hour_as_5m;       // 1 h is taken and served as 5 m
+    bool bound_thinking;   // thinking that another account signed is left out, without a word
+};
+
 struct sim_request {
     const struct wp_json_val *root;
     wp_view model;
@@ -92,13 +99,23 @@ struct sim_request {
     struct sim_prompt prompt;
 };
 
+// What a request is read by: the account's name signs thinking.
+struct sim_reading {
+    enum sim_platform platform;
+    wp_view model, betas; // of the path; of the header
+    wp_view account;
+    struct sim_rules rules;
+};
 // Parses and validates as the platform does. False: *status and *message say why.
-bool sim_request_parse(struct wp_arena *arena, enum sim_platform platform, wp_view model,
-                       wp_view betas, wp_view body, struct sim_request *out, int *status,
-                       wp_view *message);
+bool sim_request_parse(struct wp_arena *arena, const struct sim_reading *reading, wp_view body,
+                       struct sim_request *out, int *status, wp_view *message);
 uint32_t sim_minimum_tokens(enum sim_platform platform, wp_view model);
 
 // answer.c -----------------------------------------------------------------------------------
+
+// Base64 of the account's name, NUL-terminated: what it signs its thinking with.
+enum { SIM_SIGNATURE_MAX = 64 };
+void sim_signature(wp_view account, char out[SIM_SIGNATURE_MAX]);
 
 struct sim_event {
     const char *type;
@@ -156,6 +173,7 @@ struct sim_logged {
 struct sim_account {
     struct wp_sim_account_config config;
     struct sim_cache cache;
+    struct sim_rules rules;
     struct sim_fault faults[SIM_FAULTS_MAX];
     size_t fault_count;
     struct sim_logged *log;

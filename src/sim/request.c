@@ -10,6 +10,7 @@ enum { RENDER_MAX = 64 * 1024 * 1024 };
 
 struct parse {
     struct wp_arena *arena;
+    const struct sim_reading *reading;
     enum sim_platform platform;
     struct sim_request *out;
     struct wp_buf render;
@@ -165,7 +166,7 @@ static uint8_t marker(struct parse *p, const struct wp_json_val *holder, const c
                                   "A maximum of 4 blocks with cache_control may be provided. "
                                   "Found %u.",
                                   p->breakpoints));
-    return hour ? 60 : 5;
+    return hour && !p->reading->rules.hour_as_5m ? 60 : 5;
 }
 
 static void read_tools(struct parse *p, const struct wp_json_val *tools)
@@ -230,6 +231,15 @@ static void read_system(struct parse *p, const struct wp_json_val *system)
     }
 }
 
+// Thinking of another account: it is not rendered, and nothing says so.
+static bool is_foreign(const struct parse *p, const struct wp_json_val *block)
+{
+    char own[SIM_SIGNATURE_MAX];
+    wp_view signature = wp_json_str(wp_json_get(block, "signature"));
+    sim_signature(p->reading->account, own);
+    return p->reading->rules.bound_thinking && !wp_view_is(signature, own);
+}
+
 static void read_content(struct parse *p, const struct wp_json_val *content, size_t message)
 {
     char where[64];
@@ -252,6 +262,8 @@ static void read_content(struct parse *p, const struct wp_json_val *content, siz
             refuse(p,
                    wp_arena_printf(p->arena, "%s.%zu.text: text content blocks must be non-empty",
                                    where, i));
+        if (thinking && is_foreign(p, block))
+            continue;
         render_block(p, block);
         add_block(p, type, ttl);
     }
@@ -427,32 +439,75 @@ static void automatic_marker(struct parse *p, const struct wp_json_val *root)
         refuse(p, WP_VIEW("cache_control: the last block has a cache_control of another ttl"));
 }
 
+static void salt_thinking(struct parse *p, const struct wp_json_val *root)
+{
+    salt_member(p, root, "thinking");
+    salt(p, effort_of(root));
+}
+
+enum { BETAS_MAX = 64 };
+
+static void note_beta(wp_view names[BETAS_MAX], size_t *count, wp_view name)
+{
+    name = wp_view_trim(name);
+    for (size_t i = 0; i < *count; i++)
+        if (wp_view_eq(names[i], name))
+            return;
+    if (name.len > 0 && *count < BETAS_MAX)
+        names[(*count)++] = name;
+}
+
+// The set of active betas, from the header and the body: their digests added up, so that no order
+// comes into it.
+static void salt_betas(struct parse *p, const struct wp_json_val *root)
+{
+    wp_view names[BETAS_MAX], rest = p->reading->betas, name;
+    const struct wp_json_val *list = wp_json_get(root, "anthropic_beta");
+    uint8_t sum[WP_SHA256_LEN] = {0}, digest[WP_SHA256_LEN];
+    size_t count = 0;
+    while (wp_view_next_token(&rest, ',', &name))
+        note_beta(names, &count, name);
+    for (size_t i = 0; i < wp_json_count(list); i++)
+        note_beta(names, &count, wp_json_str(wp_json_at(list, i)));
+    for (size_t i = 0; i < count; i++) {
+        wp_sha256(names[i], digest);
+        for (size_t k = 0; k < sizeof(sum); k++)
+            sum[k] = (uint8_t)(sum[k] + digest[k]);
+    }
+    salt(p, wp_view_make((const char *)sum, sizeof(sum)));
+}
+
 // tools → system → messages; what kills a tier is mixed in where that tier begins.
 static void read_prompt(struct parse *p, const struct wp_json_val *root)
 {
     const struct wp_json_val *messages = wp_json_get(root, "messages");
+    if (p->reading->rules.thinking_in_head)
+        salt_thinking(p, root);
     read_tools(p, wp_json_get(root, "tools"));
     salt_member(p, root, "speed");
     salt(p, has_citations(messages) ? WP_VIEW("citations") : WP_VIEW("no citations"));
     read_system(p, wp_json_get(root, "system"));
     salt_member(p, root, "tool_choice");
-    salt_member(p, root, "thinking");
-    salt(p, effort_of(root));
+    if (!p->reading->rules.thinking_in_head)
+        salt_thinking(p, root);
+    salt_member(p, root, "context_management");
+    salt_betas(p, root);
     salt(p, has_images(messages) ? WP_VIEW("images") : WP_VIEW("no images"));
     read_messages(p, messages);
     automatic_marker(p, root);
 }
 
-bool sim_request_parse(struct wp_arena *arena, enum sim_platform platform, wp_view model,
-                       wp_view betas, wp_view body, struct sim_request *out, int *status,
-                       wp_view *message)
+bool sim_request_parse(struct wp_arena *arena, const struct sim_reading *reading, wp_view body,
+                       struct sim_request *out, int *status, wp_view *message)
 {
+    enum sim_platform platform = reading->platform;
+    wp_view model = reading->model;
     struct parse p = {.arena = arena,
+                      .reading = reading,
                       .platform = platform,
                       .out = out,
                       .render = wp_buf_make(RENDER_MAX),
                       .collapse = platform == SIM_ANTHROPIC};
-    (void)betas; // Anthropic takes every beta; Bedrock has them in the body
     *out = (struct sim_request){.model = model};
     out->root = wp_json_parse(arena, body);
     if (!wp_json_is_object(out->root))

@@ -166,6 +166,17 @@ static bool turned_away(struct sim_call *call)
     return true;
 }
 
+static struct sim_reading reading_of(const struct sim_call *call)
+{
+    return (struct sim_reading){
+        .platform = call->platform,
+        .model = call->model,
+        .betas = wp_headers_get(&call->head->headers, "anthropic-beta"),
+        .account = wp_view_of(call->account->config.name),
+        .rules = call->account->rules,
+    };
+}
+
 static void serve_inference(struct sim_call *call)
 {
     int status;
@@ -174,9 +185,9 @@ static void serve_inference(struct sim_call *call)
     call->faulty = sim_fault_take(call->account, wp_buf_view(&call->body), &call->fault);
     if (sim_fault_before_head(call))
         return;
-    if (!sim_request_parse(call->arena, call->platform, call->model,
-                           wp_headers_get(&call->head->headers, "anthropic-beta"),
-                           wp_buf_view(&call->body), &call->parsed, &status, &message)) {
+    const struct sim_reading reading = reading_of(call);
+    if (!sim_request_parse(call->arena, &reading, wp_buf_view(&call->body), &call->parsed, &status,
+                           &message)) {
         call->account->rejected++;
         sim_send_error(call, status, message, NULL, NULL);
         return;
@@ -225,8 +236,8 @@ static void serve_count(struct sim_call *call)
         }
         body = wp_view_make(decoded, len);
     }
-    if (!sim_request_parse(call->arena, call->platform, call->model, (wp_view){NULL, 0}, body,
-                           &call->parsed, &status, &message)) {
+    const struct sim_reading reading = reading_of(call);
+    if (!sim_request_parse(call->arena, &reading, body, &call->parsed, &status, &message)) {
         sim_send_error(call, status, message, NULL, NULL);
         return;
     }

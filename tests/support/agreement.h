@@ -31,7 +31,7 @@ struct agree_message {
 };
 struct agree_talk {
     uint32_t tools, tool_text, systems, system_text;
-    uint32_t speed, choice, thinking, effort, citations;
+    uint32_t speed, choice, thinking, effort, citations, betas, management;
     uint32_t count;
     struct agree_message messages[AGREE_MESSAGES];
 };
@@ -47,6 +47,7 @@ struct agree {
     uint32_t texts; // numbers of texts given out
     enum sim_platform platform;
     bool for_gateway; // the body that is being written
+    bool thinking_in_head;
     uint64_t requests, refused, hits, split_ttl;
     uint64_t correct; // predictions are corrected by the usage
     char problem[400];
@@ -131,6 +132,33 @@ struct agree_markers {
     uint32_t count; // blocks
 };
 
+// Sets, in several orders; the last two are one.
+static const char *agree_betas(const struct agree_talk *talk)
+{
+    static const char *const sets[] = {
+        "", "interleaved-thinking-2025-05-14",
+        "context-management-2025-06-27,interleaved-thinking-2025-05-14",
+        "interleaved-thinking-2025-05-14, context-management-2025-06-27,"
+        "interleaved-thinking-2025-05-14"};
+    return sets[talk->betas];
+}
+
+// In the body on Bedrock, which takes context_management only together with its beta.
+static void agree_put_betas(struct agree *a, struct wp_buf *out, const struct agree_talk *talk)
+{
+    wp_view rest = wp_view_of(agree_betas(talk)), name;
+    bool bedrock = a->platform == SIM_BEDROCK && !a->for_gateway;
+    if (bedrock && rest.len > 0) {
+        wp_buf_append_cstring(out, "\"anthropic_beta\":[");
+        for (bool more = false; wp_view_next_token(&rest, ',', &name); more = true)
+            wp_buf_printf(out, "%s\"%.*s\"", more ? "," : "", WP_VIEW_ARG(wp_view_trim(name)));
+        wp_buf_append_cstring(out, "],");
+    }
+    if (talk->management != 0 && talk->betas >= 2)
+        wp_buf_append_cstring(out, "\"context_management\":{\"edits\":[{\"type\":"
+                                   "\"clear_thinking_20251015\",\"keep\":\"all\"}]},");
+}
+
 static void agree_put_members(struct agree *a, struct wp_buf *out, const struct agree_talk *talk)
 {
     static const char *const choices[] = {"", "\"tool_choice\":{\"type\":\"any\"},",
@@ -152,6 +180,7 @@ static void agree_put_members(struct agree *a, struct wp_buf *out, const struct 
     wp_buf_append_cstring(out, thinking[talk->thinking]);
     if (a->platform == SIM_ANTHROPIC)
         wp_buf_append_cstring(out, efforts[talk->effort]);
+    agree_put_betas(a, out, talk);
     wp_buf_append_cstring(out, "\"max_tokens\":10,");
 }
 
@@ -301,6 +330,12 @@ static void agree_change(struct agree *a, struct agree_talk *talk)
     case 9:
         agree_new_talk(a, talk);
         break;
+    case 11:
+        talk->betas = agree_pick(a, 4);
+        break;
+    case 12:
+        talk->management = !talk->management;
+        break;
     case 10: // a branch of another
         *talk = a->talks[agree_pick(a, AGREE_TALKS)];
         if (talk->count == 0)
@@ -431,12 +466,21 @@ static bool agree_send(struct agree *a, const struct agree_talk *talk, struct ag
     a->for_gateway = true;
     agree_body(a, talk, &markers, strings, &sent->gateway_body);
     a->requests++;
-    if (!sim_request_parse(sent->arena, a->platform, agree_model(), WP_VIEW(""),
-                           wp_buf_view(&sent->body), &sent->request, &status, &message)) {
+    wp_view betas = wp_view_of(agree_betas(talk));
+    const struct sim_reading reading = {
+        .platform = a->platform,
+        .model = agree_model(),
+        .betas = a->platform == SIM_ANTHROPIC ? betas : WP_VIEW(""),
+        .account = WP_VIEW("account"),
+        .rules.thinking_in_head = a->thinking_in_head,
+    };
+    if (!sim_request_parse(sent->arena, &reading, wp_buf_view(&sent->body), &sent->request, &status,
+                           &message)) {
         a->refused++;
         return status == 400 || agree_wrong(a, "refused with another status", sent);
     }
-    const struct wp_chain_options options = {.key = &a->key};
+    const struct wp_chain_options options = {
+        .key = &a->key, .thinking_in_head = a->thinking_in_head, .betas = betas};
     if (wp_request_scan(sent->arena, wp_buf_view(&sent->gateway_body), &sent->scanned, &detail,
                         &offset) != WP_OK ||
         wp_chain_build(sent->arena, &sent->scanned, &options, &sent->prompt) != WP_OK)
@@ -506,6 +550,7 @@ static void agree_open(struct agree *a, const struct agree_choices *choices,
     wp_model_init(&a->model, 100000, 100000);
     wp_hash_key_init(&a->key, WP_VIEW("thirty-two bytes of a fixed seed"));
     a->domain = wp_model_acquire(&a->model, (struct wp_hash128){1, 1});
+    a->thinking_in_head = agree_chance(a, 2);
 }
 
 static void agree_close(struct agree *a)

@@ -79,6 +79,7 @@ export async function startProvider({ accounts = 2, ttftMs = 0, eventMs = 0, kee
     state: () => json(`${url}/_sim/state`),
     totals: () => json(`${url}/_sim/state?totals`),
     fault: (body) => control("faults", body),
+    rules: (body) => control("rules", body),
     latency: (body) => control("latency", body),
     clock: (seconds) => control("clock", { advance_s: seconds }),
     reset: (caches = true) => control("reset", { caches }),

@@ -47,8 +47,8 @@ static void make_stream(struct stream *s, enum sim_platform form, const char *sc
                                    "{\"model\":\"claude-x\",\"max_tokens\":1000,\"messages\":[{"
                                    "\"role\":\"user\",\"content\":\"%s\"}]}",
                                    script);
-    assert_true(sim_request_parse(s->arena, SIM_ANTHROPIC, (wp_view){NULL, 0}, (wp_view){NULL, 0},
-                                  body, &request, &status, &message));
+    const struct sim_reading reading = {.platform = SIM_ANTHROPIC};
+    assert_true(sim_request_parse(s->arena, &reading, body, &request, &status, &message));
     assert_true(sim_answer_build(s->arena, &request, &USAGE, WP_VIEW("account-1"), 7,
                                  form == SIM_BEDROCK, &s->answer));
     for (size_t i = 0; i < s->answer.count; i++)

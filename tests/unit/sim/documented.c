@@ -17,6 +17,8 @@ struct world {
     enum sim_platform platform;
     enum wp_platform rules; // whose rules the model goes by
     const char *name;
+    const char *betas;      // of the header; NULL: none
+    struct sim_rules truth; // that the model is told of
     int64_t now_ms;
 };
 
@@ -61,10 +63,19 @@ static void begin(struct world *w, const char *body, struct both *out)
     const struct wp_cache_rules *rules = wp_cache_rules(w->rules);
     uint32_t minimum = sim_minimum_tokens(w->platform, wp_view_of(w->name));
     *out = (struct both){.arena = wp_arena_create(0)};
-    if (!sim_request_parse(out->arena, w->platform, wp_view_of(w->name), WP_VIEW(""),
-                           wp_view_of(body), &out->request, &out->status, &out->message))
+    const struct sim_reading reading = {
+        .platform = w->platform,
+        .model = wp_view_of(w->name),
+        .betas = wp_view_of(w->betas),
+        .account = WP_VIEW("account"),
+        .rules = w->truth,
+    };
+    if (!sim_request_parse(out->arena, &reading, wp_view_of(body), &out->request, &out->status,
+                           &out->message))
         return;
-    const struct wp_chain_options options = {.key = &w->key};
+    const struct wp_chain_options options = {.key = &w->key,
+                                             .thinking_in_head = w->truth.thinking_in_head,
+                                             .betas = wp_view_of(w->betas)};
     assert_ok(wp_request_scan(out->arena, wp_view_of(body), &out->scanned, &detail, &offset));
     assert_ok(wp_chain_build(out->arena, &out->scanned, &options, &out->prompt));
     assert_int_equal(out->prompt.count, out->request.prompt.count);
@@ -386,25 +397,39 @@ static void salts_of_each_row(void **state)
 #define CITED ",{\"type\":\"document\",\"source\":{},\"citations\":{\"enabled\":true}}"
     static const struct {
         const char *tools, *system, *members, *more;
-        int survives; // 0 nothing, 1 tools, 2 system, 3 messages
+        int survives;      // 0 nothing, 1 tools, 2 system, 3 messages
+        const char *betas; // instead of "one,two"
+        bool in_head;      // a model that renders thinking and effort first
     } rows[] = {
-        {TOOLS(""), SYSTEM(""), "", "", 3},
-        {TOOLS(",{\"name\":\"b\",\"input_schema\":{}}"), SYSTEM(""), "", "", 1},
+        {TOOLS(""), SYSTEM(""), "", "", 3, NULL, false},
+        {TOOLS(",{\"name\":\"b\",\"input_schema\":{}}"), SYSTEM(""), "", "", 1, NULL, false},
         {TOOLS(",{\"type\":\"web_search_20250305\",\"name\":\"web_search\"}"), SYSTEM(""), "", "",
-         1},
-        {TOOLS(""), SYSTEM("!"), "", "", 1},
-        {TOOLS(""), SYSTEM(""), "\"speed\":\"fast\",", "", 1},
-        {TOOLS(""), SYSTEM(""), "", CITED, 1},
-        {TOOLS(""), SYSTEM(""), "\"tool_choice\":{\"type\":\"any\"},", "", 2},
+         1, NULL, false},
+        {TOOLS(""), SYSTEM("!"), "", "", 1, NULL, false},
+        {TOOLS(""), SYSTEM(""), "\"speed\":\"fast\",", "", 1, NULL, false},
+        {TOOLS(""), SYSTEM(""), "", CITED, 1, NULL, false},
+        {TOOLS(""), SYSTEM(""), "\"tool_choice\":{\"type\":\"any\"},", "", 2, NULL, false},
         {TOOLS(""), SYSTEM(""),
-         "\"tool_choice\":{\"type\":\"auto\",\"disable_parallel_tool_use\":true},", "", 2},
-        {TOOLS(""), SYSTEM(""), "", ",{\"type\":\"image\",\"source\":{}}", 2},
+         "\"tool_choice\":{\"type\":\"auto\",\"disable_parallel_tool_use\":true},", "", 2, NULL,
+         false},
+        {TOOLS(""), SYSTEM(""), "", ",{\"type\":\"image\",\"source\":{}}", 2, NULL, false},
         {TOOLS(""), SYSTEM(""), "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000},", "",
-         2},
-        {TOOLS(""), SYSTEM(""), "\"output_config\":{\"effort\":\"low\"},", "", 2},
-        {TOOLS(""), SYSTEM(""), "\"output_config\":{\"effort\":\"high\"},", "", 3}, // the default
-        {TOOLS(""), SYSTEM(""), "\"metadata\":{\"user_id\":\"u\"},\"temperature\":1,", "", 3},
-        {TOOLS(""), SYSTEM(""), "", ",{\"type\":\"document\",\"source\":{}}", 3},
+         2, NULL, false},
+        {TOOLS(""), SYSTEM(""), "\"output_config\":{\"effort\":\"low\"},", "", 2, NULL, false},
+        {TOOLS(""), SYSTEM(""), "\"output_config\":{\"effort\":\"high\"},", "", 3, NULL,
+         false}, // the default
+        {TOOLS(""), SYSTEM(""), "\"metadata\":{\"user_id\":\"u\"},\"temperature\":1,", "", 3, NULL,
+         false},
+        {TOOLS(""), SYSTEM(""), "", ",{\"type\":\"document\",\"source\":{}}", 3, NULL, false},
+        {TOOLS(""), SYSTEM(""), "", "", 3, "two, one,two", false}, // the same set
+        {TOOLS(""), SYSTEM(""), "", "", 2, "one,two,three", false},
+        {TOOLS(""), SYSTEM(""), "", "", 2, "one", false},
+        {TOOLS(""), SYSTEM(""), "\"context_management\":{\"edits\":[]},", "", 2, NULL, false},
+        {TOOLS(""), SYSTEM(""), "\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":2000},", "",
+         0, NULL, true},
+        {TOOLS(""), SYSTEM(""), "\"output_config\":{\"effort\":\"low\"},", "", 0, NULL, true},
+        {TOOLS(""), SYSTEM(""), "\"output_config\":{\"effort\":\"high\"},", "", 3, NULL, true},
+        {TOOLS(""), SYSTEM(""), "\"tool_choice\":{\"type\":\"any\"},", "", 2, NULL, true},
     };
     static char filler[WORDS * 5 + 1], tools[16384], system[16384], body[65536];
     memset(filler, 'x', sizeof(filler) - 1);
@@ -425,6 +450,8 @@ static void salts_of_each_row(void **state)
                      "%s]}]}",
                      w.name, tools, system, rows[row].members, filler, rows[row].more);
             struct both b;
+            w.truth.thinking_in_head = rows[i].in_head;
+            w.betas = pass == 1 && rows[i].betas != NULL ? rows[i].betas : "one,two";
             begin(&w, body, &b);
             assert_int_equal(b.status, 0);
             for (size_t k = 0; pass == 0 && k < 3; k++)
