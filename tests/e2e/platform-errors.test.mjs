@@ -42,6 +42,11 @@ const cases = {
   "500 for good": { fault: { status: 500, message: "oops" }, both: { forms: "ss", code: 1 }, said: /oops/ },
   "503, then an answer": { fault: { status: 503, message: "away", count: 1 }, both: { forms: "ss", code: 0 } },
   "529, then an answer": { fault: { status: 529, message: "full", count: 1 }, both: { forms: "ss", code: 0 } },
+  // The gateway says so as a status while nothing has been sent: the client asks for a stream again.
+  "an error inside the stream, before content": {
+    fault: { kind: "exception", after_events: 1, message: "not now", count: 1 },
+    through: { forms: "ss", code: 0 },
+  },
   "an error inside the stream": { fault: { kind: "exception", after_events: 4, message: "broke", count: 1 }, both: { forms: "sn", code: 0 } },
   "a reset inside the stream": { fault: { kind: "reset", after_events: 4, count: 1 }, both: { forms: "sn", code: 0 } },
   "an early end of the stream": { fault: { kind: "truncate", after_events: 4, count: 1 }, both: { forms: "sn", code: 0 } },
@@ -85,10 +90,10 @@ describe("directly at the platform and through the gateway", { concurrency: 3 },
       for (const [name, { fault, both, through: otherwise, said }] of Object.entries(cases))
         await t.test(name, async () => {
           const straight = await run(upstream, direct(platform, upstream, upstream.accounts[0]), fault);
-          // As the platform's client, and as one of the Messages API.
+          // As the platform's client where that has a dialect of its own, and as one of the Messages API.
           const asMessages = modes.messages({ url: gateway.url, key: masterKey, model: modelOf(platform) });
-          const asItself = pointed(platform, gateway, masterKey);
-          for (const env of asItself.ANTHROPIC_BASE_URL ? [asMessages] : [asItself, asMessages]) {
+          const ownDialect = platform === "bedrock" || platform === "vertex";
+          for (const env of ownDialect ? [pointed(platform, gateway, masterKey), asMessages] : [asMessages]) {
             const before = (await gateway.logs()).total;
             const through = await run(upstream, env, fault);
             through.asked = await asked(gateway, before);

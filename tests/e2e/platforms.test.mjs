@@ -56,6 +56,20 @@ for (const [platform, configure] of Object.entries(platforms)) {
     passed("errors, failover, broken streams", platform);
   });
 
+  test(`${platform}: throttled inside the stream, before any content`, async (t) => {
+    const { gateway, upstream } = await start(t);
+    const client = sdk(gateway);
+    for (const after of [0, 1]) {
+      await upstream.reset(false);
+      await upstream.fault({ account: "account-1", kind: "exception", after_events: after, count: 50 });
+      for (let i = 0; i < 4; i++) {
+        const final = await client.messages.stream({ ...hello, messages: [{ role: "user", content: `[[sim: text ${after} ${i}]]` }] }).finalMessage();
+        assert.equal(final.content[0].text, `${after} ${i}`);
+      }
+    }
+    passed("an error inside the stream before content: another account answers", platform);
+  });
+
   test(`${platform}: Claude Code, a tool loop and a resumed session`, async (t) => {
     const { gateway, upstream } = await start(t);
     const place = makeHome();
