@@ -161,10 +161,21 @@ enum { WP_OP_IN_PATH = -1 };
 void wp_exchange_set(struct wp_exchange *x, enum wp_exchange_state state);
 const char *wp_exchange_action(const struct wp_exchange *x);
 
-// attempt.c: planning and the upstream side.
+// plan.c
 // Enters the model group that `model` names; WP_ERR_UNKNOWN_MODEL, WP_ERR_NO_MEMORY.
 enum wp_err wp_exchange_enter_group(struct wp_exchange *x, wp_view model) WP_WARN_UNUSED;
 void wp_exchange_plan(struct wp_exchange *x);
+// The next group of the asked group's fallbacks that there is; false: none is left.
+bool wp_exchange_enter_fallback(struct wp_exchange *x, enum wp_fallback_kind kind);
+// A 429 that names its end, once per group and while another retry is left for elsewhere: the
+// conversation may wait for its home instead of being written anew.
+void wp_exchange_note_refusal(struct wp_exchange *x, const struct wp_upstream_error *error);
+// Ends the wait for another's cache write; nothing if there is none.
+void wp_exchange_stop_waiting(struct wp_exchange *x);
+
+// attempt.c: the upstream side.
+// Carries the plan out: its first candidate has begun (wp_router_begin).
+void wp_exchange_start_attempt(struct wp_exchange *x);
 // Ends what is under way without a word to the client (it left, or the exchange is over).
 void wp_exchange_cancel_attempt(struct wp_exchange *x, enum wp_outcome outcome);
 
