@@ -6,7 +6,10 @@
 #include "base/log.h"
 #include "gateway/economy.h"
 
-enum { BODY_ARENA_MAX = 256 * 1024 * 1024 };
+enum {
+    BODY_ARENA_MAX = 256 * 1024 * 1024,
+    BODY_ARENA_FIRST = 4096, // as large as a request's own: what one leaves the next ones take
+};
 
 static const struct {
     const char *action; // what was going on, for log lines
@@ -174,7 +177,7 @@ static void read_ahead(struct wp_exchange *x)
         x->body.len < x->read_at + PIECE)
         return;
     if (x->body_arena == NULL)
-        x->body_arena = wp_arena_create(BODY_ARENA_MAX);
+        x->body_arena = wp_arena_create_with(BODY_ARENA_MAX, BODY_ARENA_FIRST);
     if (x->reader == NULL && x->body_arena != NULL)
         x->reader = wp_request_begin(x->body_arena, x->body.ptr);
     if (x->reader == NULL)
@@ -221,7 +224,7 @@ static enum wp_err scan(struct wp_exchange *x, wp_view *message)
         err = wp_model_body_unwrap(x->arena, x->dialect, &x->asked, &x->body, &detail);
     x->body_bytes = x->body.len;
     if (x->body_arena == NULL)
-        x->body_arena = wp_arena_create(BODY_ARENA_MAX);
+        x->body_arena = wp_arena_create_with(BODY_ARENA_MAX, BODY_ARENA_FIRST);
     if (x->body_arena == NULL)
         return WP_ERR_NO_MEMORY;
     if (err == WP_OK && x->reader != NULL)

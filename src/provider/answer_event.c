@@ -107,13 +107,18 @@ wp_view wp_answer_event_type(wp_view data)
     return wp_view_find_char(value, '\\') == WP_NOT_FOUND ? value : (wp_view){NULL, 0};
 }
 
+enum { USAGE_ARENA_MAX = 1024 * 1024, USAGE_ARENA_FIRST = 1024 };
+
 static void apply_usage(struct wp_answer_core *core, wp_view usage)
 {
     if (usage.len == 0)
         return;
-    const struct wp_json_val *counts = wp_json_parse(core->source.arena, usage);
+    // The document goes at once: a stream may be long and tell its usage often.
+    struct wp_arena *scratch = wp_arena_create_with(USAGE_ARENA_MAX, USAGE_ARENA_FIRST);
+    const struct wp_json_val *counts = scratch == NULL ? NULL : wp_json_parse(scratch, usage);
     core->usage_lost |= counts == NULL;
     wp_usage_apply(&core->answer.usage, counts);
+    wp_arena_destroy(scratch);
 }
 
 static wp_view keep_string(struct wp_answer_core *core, wp_view value)
