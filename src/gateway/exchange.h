@@ -210,6 +210,9 @@ void wp_exchange_complete(struct wp_exchange *x);
 // Ends with an error: an envelope before the first byte, an event after it.
 void wp_exchange_fail(struct wp_exchange *x, enum wp_err err, wp_view message,
                       int64_t retry_after_ms);
+// Ends a count_tokens with the gateway's own estimate, where nobody else counts. False: this is
+// none, or the client's request is at fault.
+bool wp_exchange_estimate(struct wp_exchange *x);
 // Ends with the upstream's last error.
 void wp_exchange_fail_upstream(struct wp_exchange *x);
 

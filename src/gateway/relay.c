@@ -301,10 +301,13 @@ static int64_t client_retry_after(const struct wp_upstream_error *error)
 
 // Without an answer each count becomes a billed request of the client's own (claude-code.md 7):
 // where no platform counts, an estimate is better than an error.
-static bool answer_with_estimate(struct wp_exchange *x)
+bool wp_exchange_estimate(struct wp_exchange *x)
 {
-    if (x->operation != WP_OP_COUNT_TOKENS || x->ended || !x->has_prompt ||
-        x->last_error.err == WP_ERR_UPSTREAM_REFUSED)
+    // What the client has to mend; another 4xx says that the call is not there.
+    int status = x->has_last_error ? x->last_error.status : 0;
+    bool clients = x->last_error.err == WP_ERR_UPSTREAM_REFUSED &&
+                   (status == 400 || status == 413 || status == 422);
+    if (x->operation != WP_OP_COUNT_TOKENS || x->ended || !x->has_prompt || clients)
         return false;
     wp_view body = wp_arena_printf(x->arena, "{\"input_tokens\":%u}", x->prompt.tokens);
     if (x->dialect == WP_DIALECT_BEDROCK)
@@ -318,7 +321,7 @@ static bool answer_with_estimate(struct wp_exchange *x)
 
 void wp_exchange_fail_upstream(struct wp_exchange *x)
 {
-    if (answer_with_estimate(x))
+    if (wp_exchange_estimate(x))
         return;
     const struct wp_upstream_error *error = &x->last_error;
     x->err = error->err;

@@ -121,6 +121,8 @@ static bool all_limited(const struct wp_plan *plan)
 
 void wp_exchange_fail_unavailable(struct wp_exchange *x)
 {
+    if (wp_exchange_estimate(x))
+        return;
     int64_t wait_ms = clamp_retry_after(x->plan->retry_after_ms);
     long long seconds = (long long)((wait_ms + 999) / 1000);
     if (all_limited(x->plan))
