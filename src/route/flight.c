@@ -24,6 +24,14 @@ static uint64_t expected_wait_ns(const struct wp_lane *lane)
     return elapsed < usual ? usual - elapsed : usual / 4;
 }
 
+// Latencies vary: a leader that is expected later than the longest wait may still be in time.
+static bool is_worth_it(double worth_ms, double most_ms, double expected_ms)
+{
+    if (expected_ms <= most_ms)
+        return true;
+    return worth_ms * most_ms / (most_ms + expected_ms) > most_ms;
+}
+
 bool wp_flight_advise(const struct wp_plan_request *request, const struct wp_lane *lane,
                       struct wp_plan *plan)
 {
@@ -33,7 +41,7 @@ bool wp_flight_advise(const struct wp_plan_request *request, const struct wp_lan
         return false;
     double worth_ms = saving(&lane->rates, f->read - f->ready) / DOLLARS_PER_SECOND * 1000;
     uint32_t most = worth_ms < request->max_wait_ms ? (uint32_t)worth_ms : request->max_wait_ms;
-    if (most == 0 || expected_wait_ns(lane) / 1000000 > most)
+    if (most == 0 || !is_worth_it(worth_ms, most, (double)expected_wait_ns(lane) / 1e6))
         return false;
     if (plan == NULL)
         return true;

@@ -166,6 +166,42 @@ static void waiting_must_be_worth_its_price(void **state)
     rig_close(&rig);
 }
 
+// A deployment that mostly takes longer than anybody may wait: the leader may still be in time, and
+// that is worth the wait for a long prefix, not for a short one.
+static void slow_leaders_are_waited_for_where_much_is_at_stake(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct rig rig;
+        struct wp_plan plan;
+        struct wp_attempt leader;
+        struct rig_talk warm = {.name = "slow", .head = 8000, .turn = 100, .turns = 1};
+        struct rig_talk talk = {
+            .name = "swarm", .head = i == 0 ? 20000 : 120000, .turn = 10, .turns = 1};
+        rig_open(&rig, 1);
+        rig_start(&rig);
+        struct wp_plan_request request = with_wait(&rig, &warm, "slow");
+        wp_router_plan(rig.router, &request, &plan);
+        assert_true(wp_router_begin(rig.router, &request, &plan.candidates[0], &leader));
+        wp_router_started(rig.router, &leader, rig.now_ns);
+        wp_router_end(rig.router, &leader,
+                      &(struct wp_outcome_detail){.outcome = WP_OUTCOME_SUCCESS,
+                                                  .status = 200,
+                                                  .retry_after_ms = -1,
+                                                  .latency_ns = 7 * RIG_S,
+                                                  .now_ns = rig.now_ns});
+        request = with_wait(&rig, &talk, "leader");
+        wp_router_plan(rig.router, &request, &plan);
+        assert_true(wp_router_begin(rig.router, &request, &plan.candidates[0], &leader));
+        talk.turn = 20;
+        request = with_wait(&rig, &talk, "follower");
+        wp_router_plan(rig.router, &request, &plan);
+        assert_int_equal(plan.wait.advised, i == 1);
+        rig_finish(&rig, &leader, NULL);
+        rig_close(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +209,7 @@ int main(void)
         cmocka_unit_test(when_the_leader_fails_the_next_one_leads),
         cmocka_unit_test(others_do_not_wait),
         cmocka_unit_test(waiting_must_be_worth_its_price),
+        cmocka_unit_test(slow_leaders_are_waited_for_where_much_is_at_stake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
