@@ -253,21 +253,38 @@ static double renewals_worth(const struct wp_keep_odds *odds, const struct wp_ke
            best_gain(odds, &c, first_s, t->prefix * t->read);
 }
 
-// An entry of an hour, once written, is renewed by every read of what goes on from it. It serves
-// the gaps after later requests as well, as long as they find it.
-static const double GAPS_SERVED = 6;
+// An entry of an hour, once written, is renewed by every read of what goes on from it: it serves
+// the gaps after later requests as well, until so many on they no longer find it. But a later,
+// small write would buy the same: what it is worth beyond the next gap is at most the surcharge on
+// such a share of the prefix.
+enum { GAPS_SERVED = 6 };
+static const double SMALL_WRITE = 0.05;
+
+// How many gaps beyond the next one the conversation will probably live to see.
+static double gaps_ahead(double back)
+{
+    double ahead = 0, odds = 1;
+    for (int i = 1; i < GAPS_SERVED; i++) {
+        odds *= back;
+        ahead += odds;
+    }
+    return ahead;
+}
 
 bool wp_keep_prefers_hour(const struct wp_keep_odds *odds, const struct wp_keep_ttl_case *c,
                           double *gain)
 {
     const double short_s = 300, long_s = 3600;
     double bare = c->prefix > c->lasting ? c->prefix - c->lasting : 0;
-    double between = survival(odds, &c->spell, 0, short_s) - survival(odds, &c->spell, 0, long_s);
+    double silent = survival(odds, &c->spell, 0, long_s);
+    double between = survival(odds, &c->spell, 0, short_s) - silent;
     double rewriting = between * c->confidence * (c->write_5m - c->read) * bare;
-    double renewed = renewals_worth(odds, c, short_s, c->write_5m, bare);
+    double per_gap = rewriting - renewals_worth(odds, c, short_s, c->write_5m, bare);
+    double ahead = gaps_ahead(1 - silent) * per_gap;
+    double most = (c->write_1h - c->write_5m) * SMALL_WRITE * c->prefix;
     double later = renewals_worth(odds, c, long_s, c->write_1h, c->prefix) -
                    renewals_worth(odds, c, long_s, c->write_1h, c->lasting);
-    double saved = GAPS_SERVED * (rewriting - renewed) + later;
+    double saved = per_gap + (ahead < most ? ahead : most) + later;
     double price = (c->write_1h - c->write_5m) * c->written;
     if (gain != NULL)
         *gain = saved - price;

@@ -252,6 +252,13 @@ static void an_hour_pays_for_small_writes_on_long_prefixes(void **state)
     assert_false(wp_keep_prefers_hour(&odds, &c, NULL));
     c.lasting = 60000;
     assert_true(wp_keep_prefers_hour(&odds, &c, NULL));
+    // Of all kinds of spells: who writes everything waits for a smaller write.
+    for (uint32_t stop = 0; stop < WP_KEEP_STOP_COUNT; stop++) {
+        c.spell = spell_of((enum wp_keep_stop)stop, 2);
+        c.lasting = 0;
+        c.written = c.prefix;
+        assert_false(wp_keep_prefers_hour(&odds, &c, NULL));
+    }
 }
 
 static void a_purse_is_full_again_the_next_day(void **state)
