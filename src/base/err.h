@@ -74,5 +74,7 @@ struct wp_err_info {
 
 // Never NULL.
 const struct wp_err_info *wp_err_info(enum wp_err err);
+// A want of this machine's own (memory, a processor): it says nothing about an upstream.
+bool wp_err_is_ours(enum wp_err err);
 
 #endif

@@ -303,12 +303,11 @@ void wp_exchange_start_attempt(struct wp_exchange *x)
 
 static void settle_failed_attempt(struct wp_exchange *x, const struct wp_upstream_error *error)
 {
-    // Our own want of memory or of a processor says nothing about the deployment.
-    bool ours = error->err == WP_ERR_NO_MEMORY || error->err == WP_ERR_STALLED;
     // A platform without this call, a role that may not make it, a limit of its own: an answer to a
     // count says nothing about messages.
-    ours |= x->operation == WP_OP_COUNT_TOKENS && x->upstream_status != 0;
-    bool refused = ours || wp_err_info(error->err)->retry == WP_RETRY_NEVER;
+    bool apart = wp_err_is_ours(error->err) ||
+                 (x->operation == WP_OP_COUNT_TOKENS && x->upstream_status != 0);
+    bool refused = apart || wp_err_info(error->err)->retry == WP_RETRY_NEVER;
     struct wp_try *attempt = current_try(x);
     attempt->status = x->upstream_status;
     attempt->err = error->err;

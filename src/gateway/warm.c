@@ -189,9 +189,10 @@ static enum wp_kept_outcome outcome_of(const struct warm *w)
 static void finish(struct warm *w)
 {
     double spend = spend_of(w);
-    enum wp_outcome outcome = w->err == WP_OK                                ? WP_OUTCOME_SUCCESS
-                              : wp_err_info(w->err)->retry == WP_RETRY_NEVER ? WP_OUTCOME_REFUSED
-                                                                             : WP_OUTCOME_FAILED;
+    bool refused = wp_err_is_ours(w->err) || wp_err_info(w->err)->retry == WP_RETRY_NEVER;
+    enum wp_outcome outcome = w->err == WP_OK ? WP_OUTCOME_SUCCESS
+                              : refused       ? WP_OUTCOME_REFUSED
+                                              : WP_OUTCOME_FAILED;
     if (w->attempt_open)
         wp_router_end(
             gateway_of(w)->router, &w->attempt,

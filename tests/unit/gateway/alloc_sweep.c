@@ -2,6 +2,7 @@
 // client gets the answer, a 503 or a closed connection; there is one row or a counted loss; what
 // the request held is gone; the next request is served. Needs a build with WP_ALLOC_FAULTS, and
 // AddressSanitizer to see leaks.
+#include "base/clock.h"
 #include "tests/support/gateway.h"
 
 enum { MOST = 20000 };
@@ -182,6 +183,21 @@ static void check_next(const struct path *path, uint64_t n)
                  (unsigned long long)n, answer.status, answer.text);
 }
 
+// Failures that the router holds against deployments.
+static uint64_t blamed(void)
+{
+    struct wp_runtime *runtime = wp_gateway_runtime(gateway.gateway);
+    uint64_t sum = 0;
+    for (size_t i = 0; i < runtime->snapshot->deployment_count; i++) {
+        struct wp_deployment_status status;
+        wp_router_status(gateway.gateway->router, &runtime->snapshot->deployments[i], wp_now_ns(),
+                         &status);
+        sum += status.failures;
+    }
+    wp_runtime_unref(runtime);
+    return sum;
+}
+
 struct tally {
     uint64_t sites, served, unavailable, closed;
 };
@@ -196,6 +212,7 @@ static bool one(const struct path *path, uint64_t n, struct tally *tally)
     snprintf(headers, sizeof(headers), "%sUser-Agent: %s\r\n", path->headers, agent);
     arm(path->fault);
     wp_ledger_stats(gateway.ledger, &before);
+    uint64_t failures = blamed();
     uint64_t made = wp_alloc_count();
     wp_alloc_fail_after(n);
     test_ask(gateway.port, path->method, path->target, headers, path->body, &answer);
@@ -211,6 +228,8 @@ static bool one(const struct path *path, uint64_t n, struct tally *tally)
         tally->closed++;
     else
         fail_msg("%s, allocation %llu: %.900s", path->name, (unsigned long long)n, answer.text);
+    if (path->fault == NULL && blamed() != failures)
+        fail_msg("%s, allocation %llu: a deployment is blamed", path->name, (unsigned long long)n);
     if (!fired)
         assert_true(status == path->status && answer.whole);
     if (path->model)
