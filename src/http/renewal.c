@@ -8,7 +8,7 @@
 enum {
     AHEAD_MS = 5 * 60 * 1000, // renewed so long before expiry
     FAILURE_MS = 5000,        // a failure is remembered so long
-    SHORT_MS = 100,           // who waited for a fetch without memory hears of it
+    SHORT_MS = 20,            // who waited for a fetch without memory hears of it
     MARGIN_MS = 1000,         // a value this close to its expiry is not handed out
 };
 

@@ -4,6 +4,7 @@
 // AddressSanitizer to see leaks.
 #include "base/clock.h"
 #include "tests/support/gateway.h"
+#include "tests/support/stub.h"
 
 enum { MOST = 20000 };
 
@@ -33,6 +34,9 @@ static const struct path PATHS[] = {
     {"Anthropic, stream", "POST", "/v1/messages", KEY, BODY("anthropic", "true"), NULL, 200, true,
      true},
     {"Anthropic, whole", "POST", "/v1/messages", KEY, BODY("anthropic", "false"), NULL, 200, true,
+     true},
+    {"a role, stream", "POST", "/v1/messages", KEY, BODY("role", "true"), NULL, 200, true, true},
+    {"Vertex's token, whole", "POST", "/v1/messages", KEY, BODY("vertex", "false"), NULL, 200, true,
      true},
     {"retry after 500", "POST", "/v1/messages", KEY, BODY("ordered", "true"),
      "{\"account\":\"account-1\",\"kind\":\"status\",\"status\":500}", 200, true, true},
@@ -82,8 +86,78 @@ static const char SETTINGS[] = "router_settings:\n"
                                "  master_key: " TEST_MASTER_KEY "\n"
                                "  failed_keys_per_minute: 0\n";
 
+// STS and Google's token endpoint: what they give out the simulated provider knows.
+static const struct stub_row ROWS[] = {
+    {"POST / ", "text/xml",
+     "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>AKIASIMULATED0000001"
+     "</AccessKeyId><SecretAccessKey>simulated/secret/access/key/of/account/001</SecretAccessKey>"
+     "<SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
+     "</AssumeRoleResult></AssumeRoleResponse>"},
+    {"POST /token", "application/json",
+     "{\"access_token\":\"simulated-bedrock-api-key-1\",\"expires_in\":3599}"},
+};
+static struct stub stub;
+
 static struct test_gateway gateway;
 static struct test_answer answer;
+
+// The groups "role" and "vertex" beside those of every test: first what fetches its credentials,
+// then what has them.
+static void add_fetching_groups(void)
+{
+    char error[256] = "";
+    struct wp_buf text = wp_buf_make(64 * 1024);
+    wp_buf_printf(&text,
+                  "  - model_name: role\n"
+                  "    litellm_params: {model: "
+                  "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0, order: 1,"
+                  " aws_access_key_id: AKIABASE, aws_secret_access_key: base,"
+                  " aws_role_name: 'arn:aws:iam::1:role/x', aws_region_name: us-west-2,"
+                  " aws_sts_endpoint: 'http://127.0.0.1:%u',"
+                  " aws_bedrock_runtime_endpoint: 'http://127.0.0.1:%u'}\n"
+                  "  - model_name: role\n"
+                  "    litellm_params: {model: "
+                  "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0, order: 2,"
+                  " api_key: %s, aws_region_name: us-west-2,"
+                  " aws_bedrock_runtime_endpoint: 'http://127.0.0.1:%u'}\n",
+                  stub.port, gateway.sim_port, gateway.accounts[1].bearer, gateway.sim_port);
+    wp_buf_printf(
+        &text,
+        "  - model_name: vertex\n"
+        "    litellm_params: {model: vertex_ai/claude-sonnet-4-5, order: 1, vertex_project: p,"
+        " vertex_location: us-east5, api_base: 'http://127.0.0.1:%u',"
+        " vertex_credentials: '{\"type\":\"authorized_user\",\"client_id\":\"c\","
+        "\"client_secret\":\"s\",\"refresh_token\":\"r\","
+        "\"token_uri\":\"http://127.0.0.1:%u/token\"}'}\n"
+        "  - model_name: vertex\n"
+        "    litellm_params: {model: vertex_ai/claude-sonnet-4-5, order: 2, vertex_project: p,"
+        " vertex_location: us-east5, api_base: 'http://127.0.0.1:%u', api_key: %s}\n%s",
+        gateway.sim_port, stub.port, gateway.sim_port, gateway.accounts[1].bearer, SETTINGS);
+    wp_buf_append_char(&text, '\0');
+    struct wp_snapshot *snapshot = test_snapshot(&gateway, text.ptr);
+    assert_ok(wp_gateway_configure(gateway.gateway, snapshot, error, sizeof(error)));
+    wp_snapshot_unref(snapshot);
+    wp_buf_free(&text);
+}
+
+// Whether credentials are fetched for it, which are forgotten before each request.
+static bool fetches(const struct path *path)
+{
+    return strstr(path->body, "\"model\":\"role\"") != NULL ||
+           strstr(path->body, "\"model\":\"vertex\"") != NULL;
+}
+
+static void forget_credentials(void)
+{
+    struct wp_runtime *runtime = wp_gateway_runtime(gateway.gateway);
+    for (size_t i = 0; i < runtime->snapshot->deployment_count; i++) {
+        if (runtime->deployments[i].aws != NULL)
+            wp_aws_source_invalidate(runtime->deployments[i].aws, WP_VIEW("AKIASIMULATED0000001"));
+        if (runtime->deployments[i].google != NULL)
+            wp_google_source_invalidate(runtime->deployments[i].google);
+    }
+    wp_runtime_unref(runtime);
+}
 
 static void count_here(void *arg)
 {
@@ -211,6 +285,8 @@ static bool one(const struct path *path, uint64_t n, struct tally *tally)
     snprintf(agent, sizeof(agent), "sweep-%06llu", (unsigned long long)++number);
     snprintf(headers, sizeof(headers), "%sUser-Agent: %s\r\n", path->headers, agent);
     arm(path->fault);
+    if (fetches(path))
+        forget_credentials();
     wp_ledger_stats(gateway.ledger, &before);
     uint64_t failures = blamed();
     uint64_t made = wp_alloc_count();
@@ -236,6 +312,8 @@ static bool one(const struct path *path, uint64_t n, struct tally *tally)
         check_row(path, n, agent, status, before.dropped);
     check_next(path, n);
     wait_until_idle(path->name, n);
+    if (fetches(path))
+        usleep(25000); // a fetch that lacked memory is not begun again at once
     return fired;
 }
 
@@ -265,9 +343,12 @@ static void sweep(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(sweep)};
+    stub_start(&stub, ROWS, WP_COUNT_OF(ROWS));
     test_gateway_start(&gateway, SETTINGS);
+    add_fetching_groups();
     test_on_loop(gateway.worker.loop, count_here, NULL);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     test_gateway_stop(&gateway);
+    stub_stop(&stub);
     return failed;
 }
