@@ -398,7 +398,7 @@ static void on_closed(void *state)
 {
     struct wp_exchange *x = exchange_of(state);
     if (x->state != WP_EXCHANGE_DONE) {
-        if (x->err == WP_OK)
+        if (x->err == WP_OK && !x->complete)
             x->err = WP_ERR_CLIENT_GONE;
         wp_exchange_cancel_attempt(x, WP_OUTCOME_CANCELLED);
         wp_exchange_record(x);

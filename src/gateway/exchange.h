@@ -150,6 +150,7 @@ struct wp_exchange {
     size_t dropped_count;
     bool estimated;
     bool client_gone;
+    bool complete; // the answer has been handed over whole
     bool recorded;
 };
 

@@ -202,7 +202,7 @@ void wp_exchange_complete(struct wp_exchange *x)
     } else {
         send_json(x);
     }
-    wp_exchange_record(x);
+    x->complete = true; // the books wait for on_closed: the answer leaves first
 }
 
 // Whole answers: errors and estimates.
