@@ -113,6 +113,8 @@ static bool valid_sixteen(const char *at)
 // The last bytes are looked at together with some before them rather than one by one.
 bool wp_header_value_valid(wp_view value)
 {
+    if (value.len == 0)
+        return true;
     const char *at = value.ptr, *end = value.ptr + value.len;
 #ifdef __SSE2__
     if (value.len >= 16) {
