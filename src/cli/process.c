@@ -216,12 +216,12 @@ static bool keeps_state(const struct process *p)
     return keeps;
 }
 
-// Nothing new, nothing to write.
-static void save_state(struct process *p)
+// Nothing new, nothing to write; but what was planned may since have begun and ended (`last`).
+static void save_state(struct process *p, bool last)
 {
     struct wp_router_totals totals;
     wp_router_totals(p->gateway->router, &totals);
-    if (!keeps_state(p) || totals.plans == p->saved_plans)
+    if (!keeps_state(p) || totals.plans == 0 || (totals.plans == p->saved_plans && !last))
         return;
     struct wp_buf saved = wp_buf_make(WP_SAVED_MAX);
     if (!wp_gateway_save(p->gateway, &saved))
@@ -375,14 +375,14 @@ static void supervise(struct process *p)
         const struct timespec step = {draining ? 0 : SAVE_EVERY_S, draining ? 20000000 : 0};
         int signum = sigtimedwait(&set, NULL, &step);
         if (signum < 0 && !draining) {
-            save_state(p);
+            save_state(p, false);
         } else if (signum == SIGHUP) {
             reload(p);
         } else if (signum == SIGTERM || signum == SIGINT) {
             wp_log(WP_LOG_INFO, "serve", "%s: %s", signum == SIGTERM ? "SIGTERM" : "SIGINT",
                    draining ? "stopping at once" : "finishing what runs, then stopping");
             if (!draining)
-                save_state(p); // who takes over may start before the last stream has ended
+                save_state(p, false); // who takes over may start before the last stream has ended
             draining = true;
             wp_crew_drain(p->crew);
         }
@@ -393,7 +393,7 @@ static void cleanup(struct process *p)
 {
     if (p->crew != NULL) {
         wp_crew_join(p->crew);
-        save_state(p);
+        save_state(p, true);
     }
     wp_admin_destroy(p->admin);
     wp_gateway_destroy(p->gateway);

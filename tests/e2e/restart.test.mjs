@@ -100,6 +100,12 @@ test("a successor that starts while the last streams run knows as much", async (
   await nextTurnsRead(second, upstream, homes);
   assert.ok((await stream).includes("message_stop"));
   assert.equal((await stopped).code, 0);
+  // What the last stream wrote is in what the first one left behind.
+  const third = await start();
+  await turn(third, "talk-0", 2);
+  const { decision } = await third.get(`/spend/logs/ui/${(await third.rows(17)).at(-1).request_id}`);
+  const read = decision.candidates[0].predicted_read, all = read + decision.candidates[0].predicted_write;
+  assert.ok(read > 0 && all - read < 12, `all but the newest turn: ${read} of ${all}`);
 });
 
 test("what was learnt of the caches' reliability is kept", async (t) => {
