@@ -334,6 +334,35 @@ static void test_reset_behind_a_request(void **state)
     pthread_barrier_destroy(&gate);
 }
 
+// The rest of a body comes in time, but the loop's thread looks only after the time is over.
+static void test_body_behind_a_stall(void **state)
+{
+    (void)state;
+    struct bench_server own;
+    struct wp_server_limits limits;
+    pthread_barrier_t gate;
+    char out[4096];
+    wp_server_limits_default(&limits);
+    limits.body_idle_ms = 200;
+    bench_start(&own, &limits);
+    pthread_barrier_init(&gate, NULL, 2);
+    int fd = dial(own.port);
+    wp_view all = wp_view_of(post);
+    say(fd, wp_view_of(get));
+    hear(fd, out, sizeof(out), "GET /a b?q=1 0 ");
+    say(fd, wp_view_sub(all, 0, all.len - 3));
+    usleep(50000); // it has been read
+    assert_ok(wp_loop_post(own.loop, wait_at_gate, &gate));
+    pthread_barrier_wait(&gate);
+    say(fd, wp_view_skip(all, all.len - 3));
+    usleep(400000);
+    pthread_barrier_wait(&gate);
+    assert_view(wp_view_sub(hear(fd, out, sizeof(out), "hello"), 9, 12), "200");
+    close(fd);
+    pthread_barrier_destroy(&gate);
+    bench_stop(&own);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -349,6 +378,7 @@ int main(void)
         cmocka_unit_test(test_idle_connection),
         cmocka_unit_test(test_slow_body),
         cmocka_unit_test(test_left_alone),
+        cmocka_unit_test(test_body_behind_a_stall),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
