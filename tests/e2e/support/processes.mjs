@@ -163,18 +163,19 @@ ${deployment("account-1")}${deployment("account-2")}${extra}`;
 export async function startPair(t, { config = null, provider = {}, args = [], env = {}, key = masterKey } = {}) {
   const upstream = await startProvider(provider);
   const folder = scratch("warmpath-aws-");
-  const gateway = await startGateway({
+  let gateway = null; // where it does not start, the provider is stopped all the same
+  t.after(async () => {
+    const ended = await gateway?.stop();
+    await upstream.stop();
+    gateway?.remove();
+    rmSync(folder, { recursive: true, force: true });
+    if (ended && ended.code !== 0) throw new Error(`the gateway ended with ${JSON.stringify(ended)}:\n${gateway.output}`);
+  });
+  gateway = await startGateway({
     config: config ? config(upstream) : twoAccounts(key ? `\ngeneral_settings:\n  master_key: ${key}\n` : ""),
     env: { ...writeAwsFiles(folder, upstream.accounts), AWS_ENDPOINT_URL_BEDROCK_RUNTIME: upstream.url, ...env },
     args,
     key,
-  });
-  t.after(async () => {
-    const ended = await gateway.stop();
-    await upstream.stop();
-    gateway.remove();
-    rmSync(folder, { recursive: true, force: true });
-    if (ended.code !== 0) throw new Error(`the gateway ended with ${JSON.stringify(ended)}:\n${gateway.output}`);
   });
   return { gateway, upstream };
 }
