@@ -7,9 +7,9 @@
 #include "aws/sigv4.h"
 #include "http/renewal.h"
 
-// All views are copied. Order of precedence (litellm.md 4, wire.md 3.8): web identity with role →
-// role_arn (assumed from the keys, profile or chain below) → profile → explicit keys → default
-// chain (environment, default profile, container, IMDS).
+// All views are copied. Order of precedence, LiteLLM's and then the AWS SDKs': web identity with
+// role → role_arn (assumed from the keys, profile or chain below) → profile → explicit keys →
+// default chain (environment, default profile, container, IMDS).
 struct wp_aws_source_config {
     wp_view access_key_id, secret_access_key, session_token;
     wp_view region;

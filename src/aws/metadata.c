@@ -1,5 +1,5 @@
 // Keys of the machine: the container's agent (ECS, EKS Pod Identity) and the instance metadata
-// service (IMDSv2). wire.md 3.8.
+// service (IMDSv2).
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 // IAM Identity Center: the token that `aws sso login` left in its cache, refreshed where it can be,
-// and the role's keys for it. wire.md 3.8.
+// and the role's keys for it.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 // Inside config/: values as Python writes them. LiteLLM hashes str() and json.dumps() of the
-// parameters into a deployment's id (litellm.md 2.1), so each byte counts.
+// parameters into a deployment's id, so each byte counts.
 #ifndef WP_CONFIG_PYTHON_H
 #define WP_CONFIG_PYTHON_H
 

@@ -435,7 +435,7 @@ static uint64_t number(const struct wp_headers *headers, const char *name)
     return wp_view_parse_u64(wp_headers_get(headers, name), &value) ? value : 0;
 }
 
-// What the answer's head says about the cache's scope and the limits (cache.md 1.1).
+// What the answer's head says about the cache's scope and the limits.
 static void learn_domains(struct wp_exchange *x, const struct wp_headers *headers)
 {
     struct wp_router *router = x->gateway->router;

@@ -48,7 +48,7 @@ void wp_exchange_follow(struct wp_exchange *x, wp_view stream)
     wp_keeper_returned(x->gateway->keeper, x->stream, wp_now_ns(), &x->kept);
 }
 
-// What the provider refuses together with max_tokens 0 (cache.md 1.1); leaving any of it out would
+// What the provider refuses together with max_tokens 0; leaving any of it out would
 // ask for another prefix. A caller's own token is not kept.
 static bool renews(const struct wp_exchange *x, const struct wp_deployment_config *deployment)
 {

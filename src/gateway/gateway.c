@@ -128,7 +128,7 @@ struct wp_runtime *wp_gateway_runtime(struct wp_gateway *gateway)
 }
 
 // api_key beats AWS_BEARER_TOKEN_BEDROCK; the environment's token serves only deployments that
-// name no credentials of their own (wire.md: it beats the default chain, not explicit ones).
+// name no credentials of their own (in the AWS SDKs it beats the default chain, not explicit ones).
 static wp_view bearer_of(const struct wp_deployment_config *deployment)
 {
     if (deployment->api_key.len > 0)

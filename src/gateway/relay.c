@@ -84,7 +84,7 @@ static void arm_ping(struct wp_exchange *x, uint64_t ms)
     wp_timer_start(&x->ping, ms);
 }
 
-// Bedrock sends no pings; clients and middleboxes give up on silence (wire.md: 60 s, 300 s).
+// Bedrock sends no pings; clients and middleboxes give up on silence (after 60 s, 300 s).
 // The timer looks at the last write instead of being restarted by each.
 static void ping_due(void *arg)
 {
@@ -299,7 +299,7 @@ static int64_t client_retry_after(const struct wp_upstream_error *error)
     return error->retry_after_ms > 60000 ? 60000 : error->retry_after_ms;
 }
 
-// Without an answer each count becomes a billed request of the client's own (claude-code.md 7):
+// Without an answer each count becomes a billed request of the client's own:
 // where no platform counts, an estimate is better than an error.
 bool wp_exchange_estimate(struct wp_exchange *x)
 {

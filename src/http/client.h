@@ -60,8 +60,8 @@ struct wp_call_request {
     // (wp_address_is_link_local): WP_ERR_CONNECT.
     bool allow_link_local;
     bool retry_stale; // one transparent retry on a fresh connection when a reused one was closed
-                      // before any byte of the answer (safe for our POSTs: nothing was processed is
-                      // not guaranteed by RFC 9110 9.2.2, but is by faults.md 32)
+                      // before any byte of the answer (RFC 9110 9.2.2 leaves open whether a POST
+                      // was processed; a provider that closes an idle connection has not seen it)
 };
 
 // Starts it. The request struct, its strings and headers are read during this call, except the

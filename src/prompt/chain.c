@@ -24,7 +24,7 @@ static void salt(struct builder *b, wp_view text)
     b->at = wp_hash128_link(b->options->key, b->at, TAG_SALT, text);
 }
 
-// What kills the system tier at the provider (cache.md 1.1).
+// What kills the system tier at the provider.
 static void salt_system(struct builder *b)
 {
     const struct wp_member *speed = wp_request_member(b->request, "speed");

@@ -6,7 +6,7 @@
 // one-text-block form, Claude Code's billing block is left out (not rendered by Anthropic,
 // removed by Warmpath elsewhere, see provider/), white space between JSON tokens is not normalised
 // (clients serialise deterministically).
-// Each tier starts with a salt of what invalidates it (cache.md 1.1): tools: model is not in the
+// Each tier starts with a salt of what invalidates it: tools: model is not in the
 // hash (the cache domain holds it); system: speed, web search and citations switches; messages:
 // tool_choice, images present, active betas, context_management, thinking mode and budget, effort;
 // the last two before everything else for models that render them there.

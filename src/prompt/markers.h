@@ -19,7 +19,7 @@ static inline bool wp_marker_edits_any(const struct wp_marker_edits *edits)
     return edits->ttl != WP_TTL_NONE || edits->added_count > 0;
 }
 
-// May the block carry a marker (cache.md 1.1)?
+// May the block carry a marker?
 bool wp_block_takes_marker(const struct wp_request_block *block);
 // Markers that count towards the four: not those inside a tool_result's content.
 uint32_t wp_markers_used(const struct wp_request *request);

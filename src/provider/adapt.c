@@ -221,7 +221,7 @@ static bool is_sent(const struct adapt *adapt, wp_view what)
     return inner == NULL || wp_json_scan_member(member->value, inner).ptr != NULL;
 }
 
-// Half a pair, header without field, is as wrong as the other half (claude-code.md 10).
+// Half a pair, header without field, is as wrong as the other half.
 static void drop_lonely_betas(struct adapt *adapt)
 {
     struct wp_build *build = adapt->build;
@@ -475,7 +475,7 @@ static const struct wp_marker *top_marker(const struct wp_request *request)
     return NULL;
 }
 
-// The automatic marker stands for one on the last block that can carry it (cache.md 1.1).
+// The automatic marker stands for one on the last block that can carry it.
 static void add_breakpoint(struct adapt *adapt)
 {
     struct wp_build *build = adapt->build;
@@ -506,7 +506,7 @@ static void add_breakpoint(struct adapt *adapt)
 
 // --- what the model lacks
 
-// A client takes an unknown name for a current model (claude-code.md 9): thinking of the wrong
+// A client takes an unknown name for a current model: thinking of the wrong
 // type becomes the other one, or goes.
 static void adapt_thinking(struct adapt *adapt)
 {
@@ -623,7 +623,7 @@ static bool is_system_message(const struct wp_request_block *block)
 }
 
 // The client's own form for models without system messages: the same text as a reminder in a user
-// message (claude-code.md 7). Adjacent user messages are one turn to the provider.
+// message. Adjacent user messages are one turn to the provider.
 static void adapt_system_messages(struct adapt *adapt)
 {
     const struct wp_request *request = adapt->request;

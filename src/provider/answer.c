@@ -45,7 +45,7 @@ static bool is_identity(const struct wp_headers *headers)
 }
 
 // NULL when status, type and request do not fit together: a login page with 200, JSON where a
-// stream was asked for (claude-code.md 8).
+// stream was asked for.
 static const struct wp_answer_ops *form_of(const struct wp_answer_options *options)
 {
     const struct wp_headers *headers = options->headers;

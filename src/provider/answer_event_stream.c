@@ -1,5 +1,4 @@
-// Bedrock's event stream as SSE: each chunk carries one event of the Messages stream (wire.md
-// 3.5).
+// Bedrock's event stream as SSE: each chunk carries one event of the Messages stream.
 #include "base/codec.h"
 #include "provider/answer.h"
 #include "json/scan.h"

@@ -1,5 +1,5 @@
 // Amazon Bedrock, InvokeModel and InvokeModelWithResponseStream on bedrock-runtime, and
-// CountTokens (wire.md 3.3–3.6).
+// CountTokens.
 #include "provider/build.h"
 
 #include "base/buf.h"
@@ -53,7 +53,7 @@ static enum wp_err set_target(struct wp_build *build, wp_view region)
 // --- body
 
 // The new version only where the client speaks it and the model takes it: models with a date in
-// their id answer 400 to it (wire.md 3.4).
+// their id answer 400 to it.
 static const char *version(const struct wp_build *build)
 {
     const struct wp_provider_input *input = build->input;

@@ -1,7 +1,7 @@
 // What an upstream's refusal means: for the retry, for the deployment's health, for the client.
 //
 // The words are part of the contract: Claude Code recovers from some refusals by matching their
-// text (claude-code.md 7). Anthropic's own bodies go through byte for byte; Bedrock's texts are
+// text. Anthropic's own bodies go through byte for byte; Bedrock's texts are
 // kept, with the wording that the client knows put before them where it differs.
 #include "base/buf.h"
 #include "base/log.h"
@@ -68,7 +68,7 @@ static const struct aws_row aws_rows[] = {
 };
 
 // Statuses whose meaning is not their class's. A 529 becomes 503: the client gives up on a 529
-// within two seconds (claude-code.md 7).
+// within two seconds.
 static const struct {
     int from, to;
     struct verdict verdict;
@@ -83,7 +83,7 @@ static const struct {
     {529, 529, {WP_ERR_OVERLOADED, 503}},
 };
 
-// Error types of events, which have no status of their own (wire.md 3.1).
+// Error types of events, which have no status of their own.
 static const struct {
     const char *type;
     int status;

@@ -20,7 +20,7 @@ void wp_reframe_free(struct wp_reframe *reframe)
     wp_buf_free(&reframe->frames);
 }
 
-// wire.md 3.6, claude-code.md 10: the clients tell a retry from a failure by these names.
+// The AWS clients tell a retry from a failure by these names.
 const char *wp_bedrock_error_type(wp_view anthropic_type)
 {
     static const struct {

@@ -1,4 +1,4 @@
-// Vertex AI: rawPredict and streamRawPredict of Anthropic's models (wire.md 3.9). The model stands
+// Vertex AI: rawPredict and streamRawPredict of Anthropic's models. The model stands
 // in the URL, betas stay in the header, answers are the first-party form.
 #include "provider/build.h"
 

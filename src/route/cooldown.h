@@ -1,4 +1,4 @@
-// Whether a failure takes a deployment out of rotation, and for how long (litellm.md 2.2).
+// Whether a failure takes a deployment out of rotation, and for how long: LiteLLM's rules.
 #ifndef WP_ROUTE_COOLDOWN_H
 #define WP_ROUTE_COOLDOWN_H
 

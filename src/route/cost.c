@@ -1,6 +1,6 @@
 #include "route/cost.h"
 
-// cache.md 1.1: what most models pay, where a table is silent.
+// What most models pay, where a table is silent.
 static const double WRITE_5M = 1.25, WRITE_1H = 2, READ = 0.1;
 // With less than this share of a limit left, room has a price.
 static const double HEADROOM_FREE = 0.4;

@@ -1,6 +1,6 @@
 // How often something happened to a prefix in the last period: requests a minute that share it
-// (providers that place requests by prefix send what exceeds a rate to other, cold machines,
-// cache.md 1.3), conversations that began with it. Fixed memory; prefixes that collide push each
+// (providers that place requests by prefix send what exceeds a rate to other, cold machines),
+// conversations that began with it. Fixed memory; prefixes that collide push each
 // other out, so that a count is at worst too low. Not thread-safe.
 #ifndef WP_ROUTE_CROWD_H
 #define WP_ROUTE_CROWD_H

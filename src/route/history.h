@@ -35,7 +35,7 @@ void wp_history_measure(struct wp_history *history, wp_view stream, uint32_t tot
                         uint32_t estimate, uint64_t place);
 // True if the answer's prompt was shorter than the previous one and what was added since let
 // expect, on another deployment, by about the thinking in it: a provider leaves out thinking that
-// is bound to another account, without a word (cache.md 1.1).
+// is bound to another account, without a word.
 bool wp_history_thinking_dropped(const struct wp_divergence *before, const struct wp_prompt *prompt,
                                  uint32_t total, uint64_t place);
 

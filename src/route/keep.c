@@ -35,8 +35,8 @@ static uint32_t bin_of(double idle_s)
     return low;
 }
 
-// The prior: share of the spells that lasted into a bin and ended in it (cache.md 3.2, by stop
-// reason and earlier returns; Claude Code sessions).
+// The prior: share of the spells that lasted into a bin and ended in it, by stop reason and
+// earlier returns, in public traces of Claude Code sessions.
 
 static double prior_of_pause(enum wp_keep_stop stop, uint32_t bin)
 {

@@ -85,7 +85,7 @@ struct wp_keep_verdict {
                   // off; 0 when not worth it
 };
 // Renew iff the expected saving of this renewal, and of those that it makes possible, exceeds
-// their price (cache.md section 4, item 2): solved backwards from the end of what is known.
+// their price: solved backwards from the end of what is known.
 void wp_keep_decide(const struct wp_keep_odds *odds, const struct wp_keep_case *c,
                     struct wp_keep_verdict *out);
 

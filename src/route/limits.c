@@ -3,7 +3,7 @@
 static const uint64_t MINUTE_NS = 60000000000u;
 static const double NS_PER_MINUTE = 60e9;
 
-// cache.md 1.1 to 1.3: Anthropic counts what is not read from the cache; Bedrock's runtime
+// Anthropic counts what is not read from the cache; Bedrock's runtime
 // reserves the whole prompt and max_tokens, its mantle endpoint the unread part and max_tokens;
 // OpenAI counts the whole prompt.
 void wp_limits_need(enum wp_platform platform, const struct wp_forecast *forecast,

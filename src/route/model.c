@@ -7,14 +7,14 @@ enum { SWEEP = 8192, REFRESH_SLICE = 256 };
 
 // Rules.
 
-// cache.md 1.1 and 1.2: 20 positions everywhere; runs of tool blocks are one position on the
+// 20 positions everywhere; runs of tool blocks are one position on the
 // Claude API and what is built on it, unknown elsewhere (counting them singly predicts less).
 static const struct wp_cache_rules CLAUDE_API = {
     .lookback = 20, .collapse = true, .short_ttl_s = 300, .long_ttl_s = 3600};
 static const struct wp_cache_rules CLAUDE_CLOUD = {
     .lookback = 20, .short_ttl_s = 300, .long_ttl_s = 3600};
-// cache.md 1.3, the pessimistic reading: up to twenty earlier endings, five minutes of idle life,
-// 1,024 tokens at least, steps of 128, overflow to cold machines above 15 requests a minute.
+// The pessimistic reading of OpenAI's pages: up to twenty earlier endings, five minutes of idle
+// life, 1,024 tokens at least, steps of 128, overflow to cold machines above 15 requests a minute.
 static const struct wp_cache_rules OPENAI = {.lookback = 20,
                                              .implicit = true,
                                              .short_ttl_s = 300,

@@ -122,8 +122,9 @@ uint32_t wp_model_lasting(const struct wp_model *model, const struct wp_cache_ru
                           const struct wp_domain *domain, const struct wp_prompt *prompt,
                           uint64_t now_ns);
 
-// What a request would pay for on a domain (cache.md: read A, write B - A at the 1 h price up to
-// the last 1 h breakpoint B, write C - B at the 5 m price up to the last breakpoint C).
+// What a request would pay for on a domain (as Anthropic bills mixed TTLs: read A, write B - A at
+// the 1 h price up to the last 1 h breakpoint B, write C - B at the 5 m price up to the last
+// breakpoint C).
 struct wp_forecast {
     uint32_t total, read, write_5m, write_1h, uncached; // tokens; the last four sum to total
     uint32_t block;                                     // of the hit, from 1; 0: none

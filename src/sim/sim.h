@@ -1,8 +1,8 @@
 // A simulated provider: Bedrock (InvokeModel, event streams, verified SigV4 or bearer) and the
-// Anthropic API (SSE), several accounts, each with the prompt cache that cache.md's rules give it.
-// Used by `warmpath demo` and by the end-to-end tests. It shares framing and signatures with the
-// gateway, but no line of what it is there to prove: cache semantics, validation and answers are
-// its own (json/doc.h trees, no prompt/, provider/ or route/).
+// Anthropic API (SSE), several accounts, each with the prompt cache that the provider's documented
+// rules give it. Used by `warmpath demo` and by the end-to-end tests. It shares framing and
+// signatures with the gateway, but no line of what it is there to prove: cache semantics,
+// validation and answers are its own (json/doc.h trees, no prompt/, provider/ or route/).
 //
 // Answers are scripted by the prompt. The newest user text that holds "[[sim: STEPS]]" rules; STEPS
 // are separated by ";", one per assistant turn since then; a step is one or more actions separated

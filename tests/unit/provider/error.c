@@ -357,7 +357,7 @@ static void test_bedrock_rows(void **state)
     }
 }
 
-// Claude Code matches these words in a 400 (claude-code.md 7).
+// Claude Code matches these words in a 400.
 static void test_recovery_wordings(void **state)
 {
     (void)state;

@@ -32,7 +32,7 @@ static void the_prior_falls_with_idle_time(void **state)
     struct wp_keep_spell tool = spell_of(WP_KEEP_STOP_TOOL_USE, 1);
     struct wp_keep_spell turn = spell_of(WP_KEEP_STOP_END_TURN, 1);
     struct wp_keep_spell sub = spell_of(WP_KEEP_STOP_SUBAGENT, 0);
-    // cache.md 3.2: 0.30 of the spells of five minutes end in the next five, 0.01 after an hour.
+    // From the traces: 0.30 of the spells of five minutes end in the next five, 0.01 after an hour.
     double five = wp_keep_return_odds(&odds, &tool, 300, 600);
     assert_true(five > 0.25 && five < 0.4);
     assert_true(wp_keep_return_odds(&odds, &turn, 300, 600) < five);

@@ -1,4 +1,4 @@
-// The provider's documented examples (cache.md 1.1), sent to the simulated provider and to the
+// The provider's documented examples, sent to the simulated provider and to the
 // gateway's model: both must do what the pages say, to the token.
 #include "base/alloc.h"
 #include "prompt/price.h"
@@ -384,7 +384,8 @@ static void below_the_minimum_nothing_is_written(void **state)
     free(json);
 }
 
-// What each change kills (cache.md's table): the tier that still reads after it.
+// What each change kills (the provider's table of invalidations): the tier that still reads after
+// it.
 static void salts_of_each_row(void **state)
 {
     (void)state;
