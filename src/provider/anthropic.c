@@ -1,5 +1,5 @@
 // Anthropic's own API and servers compatible with it. The body goes byte for byte but for the
-// model's name; no beta, header or field is ever filtered (wire.md 3.1, 3.2). Only behind an alias
+// model's name; no beta, header or field is ever filtered. Only behind an alias
 // for an older model the body is adapted to it.
 #include "provider/build.h"
 
@@ -17,19 +17,6 @@ static enum wp_auth_kind auth(const struct wp_deployment_config *deployment)
     if (deployment->api_key.len == 0)
         return WP_AUTH_NONE;
     return is_oauth(deployment->api_key) ? WP_AUTH_BEARER : WP_AUTH_API_KEY;
-}
-
-// api_base as LiteLLM's users write it: the host, with or without "/v1" or the whole path.
-static wp_view base_url(wp_view base)
-{
-    static const wp_view tails[] = {{"/v1/messages", 12}, {"/v1", 3}};
-    while (wp_view_ends_with(base, WP_VIEW("/")))
-        base.len--;
-    for (size_t i = 0; i < WP_COUNT_OF(tails); i++) {
-        if (wp_view_ends_with(base, tails[i]))
-            base.len -= tails[i].len;
-    }
-    return base;
 }
 
 static enum wp_err bearer(struct wp_build *build, wp_view token)
@@ -55,7 +42,7 @@ static bool operator_authenticates(const struct wp_deployment_config *deployment
 }
 
 // The caller's own subscription token serves messages; counting tokens uses the configured key
-// where there is one (litellm.md 3).
+// where there is one, as LiteLLM does it.
 static enum wp_err authenticate(struct wp_build *build)
 {
     const struct wp_provider_input *input = build->input;
@@ -75,23 +62,17 @@ static enum wp_err authenticate(struct wp_build *build)
 static enum wp_err build(struct wp_build *build)
 {
     const struct wp_provider_input *input = build->input;
-    wp_view path = input->operation == WP_OP_COUNT_TOKENS ? WP_VIEW("/v1/messages/count_tokens")
-                                                          : WP_VIEW("/v1/messages");
-    enum wp_err err = wp_build_target(build, base_url(input->deployment->api_base),
-                                      wp_view_of(default_base), path, input->client_query);
+    wp_view base = wp_build_messages_base(input->deployment->api_base, false);
+    enum wp_err err = wp_build_target(build, base, wp_view_of(default_base),
+                                      wp_build_messages_path(build, false), input->client_query);
     if (err != WP_OK)
         return err;
-    wp_build_header(build, "content-type", WP_VIEW("application/json"));
-    wp_build_header(build, "accept", WP_VIEW("application/json"));
-    wp_build_header(build, "accept-encoding", WP_VIEW("identity"));
-    wp_build_header(build, "anthropic-version", WP_VIEW("2023-06-01"));
-    wp_build_client_headers(build);
     wp_build_collect_betas(build);
     wp_build_unframe(build);
     err = authenticate(build);
     if (err != WP_OK)
         return err;
-    wp_build_header(build, "anthropic-beta", wp_build_beta_list(build));
+    wp_build_messages_headers(build);
     wp_build_extra_headers(build);
     wp_build_replace_model(build, build->input->upstream_model);
     wp_build_markers(build, WP_MARKERS_TTL | WP_MARKERS_TOP);

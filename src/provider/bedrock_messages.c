@@ -1,16 +1,11 @@
-// The Messages API of Amazon Bedrock: Anthropic's JSON and SSE behind AWS credentials, on two hosts
-// (wire.md 3.3). bedrock-runtime has it below /anthropic for models that an inference profile
-// names; bedrock-mantle is an endpoint of its own, with ids and a signature of its own.
+// The Messages API of Amazon Bedrock: Anthropic's JSON and SSE behind AWS credentials, on two
+// hosts. bedrock-runtime has it below /anthropic for models that an inference profile names;
+// bedrock-mantle is an endpoint of its own, with ids and a signature of its own.
 #include "provider/build.h"
 
 static enum wp_auth_kind auth(const struct wp_deployment_config *deployment)
 {
     return deployment->api_key.len > 0 ? WP_AUTH_BEARER : WP_AUTH_SIGV4;
-}
-
-static bool is_counting(const struct wp_build *build)
-{
-    return build->input->operation == WP_OP_COUNT_TOKENS;
 }
 
 static wp_view configured_base(const struct wp_deployment_config *deployment)
@@ -30,29 +25,7 @@ static enum wp_err edit_body(struct wp_build *build, const struct wp_provider_op
     return err != WP_OK ? err : wp_build_finish_body(build);
 }
 
-static void set_headers(struct wp_build *build)
-{
-    wp_build_header(build, "content-type", WP_VIEW("application/json"));
-    wp_build_header(build, "accept", WP_VIEW("application/json"));
-    wp_build_header(build, "accept-encoding", WP_VIEW("identity"));
-    wp_build_header(build, "anthropic-version", WP_VIEW("2023-06-01"));
-    wp_build_client_headers(build);
-    wp_build_header(build, "anthropic-beta", wp_build_beta_list(build));
-}
-
 // --- bedrock-runtime
-
-// The endpoint as AWS's own variables name it, the host, or with the path that SDKs want below it.
-static wp_view runtime_base(wp_view base)
-{
-    static const wp_view tails[] = {{"/v1/messages", 12}, {"/v1", 3}, {"/anthropic", 10}};
-    while (wp_view_ends_with(base, WP_VIEW("/")))
-        base.len--;
-    for (size_t i = 0; i < WP_COUNT_OF(tails); i++)
-        if (wp_view_ends_with(base, tails[i]))
-            base.len -= tails[i].len;
-    return base;
-}
 
 static enum wp_err runtime_target(struct wp_build *build, wp_view region)
 {
@@ -61,10 +34,9 @@ static enum wp_err runtime_target(struct wp_build *build, wp_view region)
                                        WP_VIEW_ARG(region), china ? ".cn" : "");
     if (fallback.ptr == NULL)
         return WP_ERR_NO_MEMORY;
-    wp_view path = is_counting(build) ? WP_VIEW("/anthropic/v1/messages/count_tokens")
-                                      : WP_VIEW("/anthropic/v1/messages");
-    return wp_build_target(build, runtime_base(configured_base(build->input->deployment)), fallback,
-                           path, build->input->client_query);
+    wp_view base = wp_build_messages_base(configured_base(build->input->deployment), true);
+    return wp_build_target(build, base, fallback, wp_build_messages_path(build, true),
+                           build->input->client_query);
 }
 
 static enum wp_err build_runtime(struct wp_build *build)
@@ -78,7 +50,7 @@ static enum wp_err build_runtime(struct wp_build *build)
         err = edit_body(build, &wp_bedrock_messages_ops, id.len > 0 ? id : input->upstream_model);
     if (err != WP_OK)
         return err;
-    set_headers(build);
+    wp_build_messages_headers(build);
     wp_build_extra_headers(build);
     return wp_build_aws_auth(build, region, "bedrock");
 }
@@ -101,10 +73,8 @@ static enum wp_err mantle_target(struct wp_build *build, wp_view region)
         build->arena, "https://bedrock-mantle.%.*s.api.aws/anthropic", WP_VIEW_ARG(region));
     if (fallback.ptr == NULL)
         return WP_ERR_NO_MEMORY;
-    wp_view path =
-        is_counting(build) ? WP_VIEW("/v1/messages/count_tokens") : WP_VIEW("/v1/messages");
-    return wp_build_target(build, configured_base(build->input->deployment), fallback, path,
-                           build->input->client_query);
+    return wp_build_target(build, configured_base(build->input->deployment), fallback,
+                           wp_build_messages_path(build, false), build->input->client_query);
 }
 
 static enum wp_err build_mantle(struct wp_build *build)
@@ -117,7 +87,7 @@ static enum wp_err build_mantle(struct wp_build *build)
         err = edit_body(build, &wp_mantle_ops, build->input->upstream_model);
     if (err != WP_OK)
         return err;
-    set_headers(build);
+    wp_build_messages_headers(build);
     wp_build_header(build, "anthropic-workspace", build->input->deployment->aws.project_id);
     wp_build_extra_headers(build);
     return wp_build_aws_auth(build, region, "bedrock-mantle");

@@ -75,7 +75,7 @@ static bool starts_with_any(wp_view name, const wp_view *prefixes, size_t count)
     return false;
 }
 
-// An open list on purpose: new anthropic-* fields must pass without a new release (wire.md 3.2).
+// An open list on purpose: new anthropic-* fields must pass without a new release.
 static bool is_protocol_header(const struct wp_headers *client, wp_view name)
 {
     static const wp_view prefixes[] = {
@@ -131,6 +131,35 @@ static bool is_reserved(wp_view name)
             return true;
     }
     return false;
+}
+
+void wp_build_messages_headers(struct wp_build *build)
+{
+    wp_build_header(build, "content-type", WP_VIEW("application/json"));
+    wp_build_header(build, "accept", WP_VIEW("application/json"));
+    wp_build_header(build, "accept-encoding", WP_VIEW("identity"));
+    wp_build_header(build, "anthropic-version", WP_VIEW("2023-06-01"));
+    wp_build_client_headers(build);
+    wp_build_header(build, "anthropic-beta", wp_build_beta_list(build));
+}
+
+wp_view wp_build_messages_path(const struct wp_build *build, bool below_anthropic)
+{
+    bool counting = build->input->operation == WP_OP_COUNT_TOKENS;
+    wp_view path = counting ? WP_VIEW("/anthropic/v1/messages/count_tokens")
+                            : WP_VIEW("/anthropic/v1/messages");
+    return below_anthropic ? path : wp_view_skip(path, WP_VIEW("/anthropic").len);
+}
+
+wp_view wp_build_messages_base(wp_view base, bool below_anthropic)
+{
+    const wp_view tails[] = {WP_VIEW("/v1/messages"), WP_VIEW("/v1"), WP_VIEW("/anthropic")};
+    while (wp_view_ends_with(base, WP_VIEW("/")))
+        base.len--;
+    for (size_t i = 0; i < WP_COUNT_OF(tails) - (below_anthropic ? 0 : 1); i++)
+        if (wp_view_ends_with(base, tails[i]))
+            base.len -= tails[i].len;
+    return base;
 }
 
 void wp_build_extra_headers(struct wp_build *build)

@@ -54,6 +54,13 @@ void wp_build_header(struct wp_build *build, const char *name, wp_view value);
 // Client fields that belong to the Messages protocol (anthropic-*, x-claude-code-*, x-app,
 // x-stainless-*, user-agent, accept): the rest stays here, credentials and cookies above all.
 void wp_build_client_headers(struct wp_build *build);
+// What every request in Messages form carries, the client's own fields and the betas collected so
+// far; after it extra headers and credentials.
+void wp_build_messages_headers(struct wp_build *build);
+// /v1/messages or /v1/messages/count_tokens, on some hosts below /anthropic.
+wp_view wp_build_messages_path(const struct wp_build *build, bool below_anthropic);
+// api_base as people write it: the host, or with a part or the whole of the path that is appended.
+wp_view wp_build_messages_base(wp_view base, bool below_anthropic);
 // litellm_params.extra_headers, after everything else but the signature.
 void wp_build_extra_headers(struct wp_build *build);
 // The beta names of the client's header, of the operator's extra header and of the body.

@@ -1,5 +1,5 @@
-// Claude Platform on AWS: the first-party API behind AWS credentials, with a workspace (wire.md
-// 3.3). Nothing is filtered.
+// Claude Platform on AWS: the first-party API behind AWS credentials, with a workspace. Nothing is
+// filtered.
 #include "provider/build.h"
 
 static enum wp_auth_kind auth(const struct wp_deployment_config *deployment)
@@ -13,21 +13,13 @@ static enum wp_err set_target(struct wp_build *build, wp_view region)
                                        WP_VIEW_ARG(region));
     if (fallback.ptr == NULL)
         return WP_ERR_NO_MEMORY;
-    wp_view path = build->input->operation == WP_OP_COUNT_TOKENS
-                       ? WP_VIEW("/v1/messages/count_tokens")
-                       : WP_VIEW("/v1/messages");
-    return wp_build_target(build, build->input->deployment->api_base, fallback, path,
-                           build->input->client_query);
+    return wp_build_target(build, build->input->deployment->api_base, fallback,
+                           wp_build_messages_path(build, false), build->input->client_query);
 }
 
 static void set_headers(struct wp_build *build)
 {
-    wp_build_header(build, "content-type", WP_VIEW("application/json"));
-    wp_build_header(build, "accept", WP_VIEW("application/json"));
-    wp_build_header(build, "accept-encoding", WP_VIEW("identity"));
-    wp_build_header(build, "anthropic-version", WP_VIEW("2023-06-01"));
-    wp_build_client_headers(build);
-    wp_build_header(build, "anthropic-beta", wp_build_beta_list(build));
+    wp_build_messages_headers(build);
     wp_build_header(build, "anthropic-workspace-id", build->input->deployment->aws.project_id);
     wp_build_extra_headers(build);
 }
