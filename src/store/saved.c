@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { PATH_MAX_LEN = 1200, CHUNK = 65536 };
+#include "base/file.h"
+
+enum { PATH_MAX_LEN = 1200 };
 
 static bool write_all(int fd, wp_view bytes)
 {
@@ -55,18 +57,5 @@ bool wp_saved_write(const char *path, wp_view bytes)
 bool wp_saved_read(const char *path, struct wp_buf *out)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return false;
-    ssize_t got = 1;
-    while (got > 0 && wp_buf_reserve(out, CHUNK)) {
-        got = read(fd, out->ptr + out->len, CHUNK);
-        if (got < 0 && errno == EINTR)
-            got = 1;
-        else if (got > 0)
-            out->len += (size_t)got;
-    }
-    int error = out->failed ? EFBIG : errno;
-    close(fd);
-    errno = error;
-    return got == 0;
+    return fd >= 0 && wp_file_read_open(fd, out);
 }
