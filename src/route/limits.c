@@ -3,9 +3,8 @@
 static const uint64_t MINUTE_NS = 60000000000u;
 static const double NS_PER_MINUTE = 60e9;
 
-// Anthropic counts what is not read from the cache; Bedrock's runtime
-// reserves the whole prompt and max_tokens, its mantle endpoint the unread part and max_tokens;
-// OpenAI counts the whole prompt.
+// Anthropic counts what is not read from the cache; Bedrock's runtime reserves the whole prompt and
+// max_tokens, its mantle endpoint the unread part and max_tokens; OpenAI counts the whole prompt.
 void wp_limits_need(enum wp_platform platform, const struct wp_forecast *forecast,
                     uint64_t max_tokens, struct wp_need *out)
 {

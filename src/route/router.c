@@ -295,14 +295,21 @@ bool wp_router_begin(struct wp_router *router, const struct wp_plan_request *req
     return !late;
 }
 
+// Under the lock. False: there is no cache to ask, or nothing to ask for.
+static bool open_cache(struct wp_router *router, const struct wp_plan_request *request,
+                       const struct wp_candidate *candidate, struct wp_lane *lane)
+{
+    wp_lane_open(router, request, index_in_group(request->group, candidate->deployment), lane);
+    return lane->domain != NULL && request->prompt != NULL;
+}
+
 uint32_t wp_router_reach(struct wp_router *router, const struct wp_plan_request *request,
                          const struct wp_candidate *candidate)
 {
     uint32_t block = 0;
     struct wp_lane lane;
     lock(router);
-    wp_lane_open(router, request, index_in_group(request->group, candidate->deployment), &lane);
-    if (lane.domain != NULL && request->prompt != NULL)
+    if (open_cache(router, request, candidate, &lane))
         block = wp_model_reach(&router->model, lane.domain, request->prompt, request->now_ns);
     unlock(router);
     return block;
@@ -314,8 +321,7 @@ uint32_t wp_router_lasting(struct wp_router *router, const struct wp_plan_reques
     uint32_t tokens = 0;
     struct wp_lane lane;
     lock(router);
-    wp_lane_open(router, request, index_in_group(request->group, candidate->deployment), &lane);
-    if (lane.domain != NULL && request->prompt != NULL)
+    if (open_cache(router, request, candidate, &lane))
         tokens = wp_model_lasting(&router->model, lane.rules, lane.domain, request->prompt,
                                   request->now_ns);
     unlock(router);

@@ -644,36 +644,13 @@ static void timer(void *state, uint32_t argument, uint32_t generation)
     replay_set_timer(w->world, now_s + ttl_of(watch) - GUARD_S, argument, generation);
 }
 
-const struct replay_policy replay_warmpath = {.name = "warmpath",
-                                              .priced = true,
-                                              .create = create,
-                                              .destroy = destroy,
-                                              .choose = choose,
-                                              .last_resort = last_resort,
-                                              .begin = begin,
-                                              .started = started,
-                                              .ended = ended,
-                                              .timer = timer,
-                                              .restart = restart};
-const struct replay_policy replay_keep_warm = {.name = "warmpath-keep-warm",
-                                               .priced = true,
-                                               .create = create_keeper,
-                                               .destroy = destroy,
-                                               .choose = choose,
-                                               .last_resort = last_resort,
-                                               .begin = begin,
-                                               .started = started,
-                                               .ended = ended,
-                                               .timer = timer,
-                                               .restart = restart};
-const struct replay_policy replay_auto_ttl = {.name = "warmpath-auto-ttl",
-                                              .priced = true,
-                                              .create = create_auto_ttl,
-                                              .destroy = destroy,
-                                              .choose = choose,
-                                              .last_resort = last_resort,
-                                              .begin = begin,
-                                              .started = started,
-                                              .ended = ended,
-                                              .timer = timer,
-                                              .restart = restart};
+// Alike but for which of the idle economics' opt-ins are on.
+#define POLICY(title, creator)                                                            \
+    {                                                                                     \
+        .name = (title), .priced = true, .create = (creator), .destroy = destroy,         \
+        .choose = choose, .last_resort = last_resort, .begin = begin, .started = started, \
+        .ended = ended, .timer = timer, .restart = restart                                \
+    }
+const struct replay_policy replay_warmpath = POLICY("warmpath", create);
+const struct replay_policy replay_keep_warm = POLICY("warmpath-keep-warm", create_keeper);
+const struct replay_policy replay_auto_ttl = POLICY("warmpath-auto-ttl", create_auto_ttl);
