@@ -228,7 +228,8 @@ backend b
         return self.start("haproxy", [shutil.which("haproxy") or "/usr/sbin/haproxy", "-db", "-q",
                                       "-f", config], port, path)
 
-    def warmpath(self, upstream, tls=False, bedrock=False, workers=1, wait=True):
+    def warmpath(self, upstream, tls=False, bedrock=False, workers=1, wait=True, under=()):
+        """`under`: a command that runs it, such as a profiler's."""
         port, name = free_port(), f"warmpath-{len(self.servers)}"
         url = f"http{'s' if tls else ''}://127.0.0.1:{upstream.port}"
         deployments = ""
@@ -245,7 +246,7 @@ backend b
         config = self.work / f"{name}.yaml"
         config.write_text('router_settings:\n  optional_pre_call_checks: ["prompt_caching"]\n'
                           f"general_settings:\n  master_key: {KEY}\nmodel_list:\n{deployments}")
-        command = [BUILD / "warmpath", "serve", "--config", config, "--port", str(port),
+        command = [*under, BUILD / "warmpath", "serve", "--config", config, "--port", str(port),
                    "--num_workers", str(workers), "--state-dir", self.work / f"state-{name}",
                    "--log-level", "error"]
         if tls:
