@@ -6,36 +6,49 @@
 
 #include "base/random.h"
 
-static inline unsigned char lower(char c)
+// Bytes of two words that differ, if at all, in the bit only that makes a letter small, and that
+// are letters then.
+static bool same_word(uint64_t a, uint64_t b)
 {
-    return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    uint64_t differ = a ^ b;
+    if (differ == 0)
+        return true;
+    if ((differ & ~(ones * 0x20)) != 0)
+        return false;
+    uint64_t small = (a | ones * 0x20) & ~tops; // the top bit is looked at below
+    uint64_t from_a = small + ones * (0x80 - 'a'), past_z = small + ones * (0x80 - 'z' - 1);
+    uint64_t letters = from_a & ~past_z & ~a & tops;
+    return ((differ << 2) & ~letters) == 0;
 }
 
-// Words that differ in more than the bit that makes a letter small are different; names that do
-// not match mostly end here.
-static bool may_be_same(const char *a, const char *b)
+static uint64_t eight(const char *at)
 {
-    uint64_t left, right;
-    memcpy(&left, a, sizeof(left));
-    memcpy(&right, b, sizeof(right));
-    return ((left ^ right) & ~0x2020202020202020u) == 0;
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    return word;
+}
+
+// One byte to seven as a word: some are in it twice.
+static uint64_t few(const char *at, size_t len)
+{
+    if (len < 4)
+        return (unsigned char)at[0] | (uint64_t)(unsigned char)at[len / 2] << 8 |
+               (uint64_t)(unsigned char)at[len - 1] << 16;
+    uint32_t head, tail;
+    memcpy(&head, at, sizeof(head));
+    memcpy(&tail, at + len - sizeof(tail), sizeof(tail));
+    return head | (uint64_t)tail << 32;
 }
 
 bool wp_view_same_letters(const char *a, const char *b, size_t len)
 {
-    if (len >= 8 && !(may_be_same(a, b) && may_be_same(a + len - 8, b + len - 8)))
-        return false;
-    if (memcmp(a, b, len) == 0)
-        return true;
-    for (size_t i = 0; i < len; i++)
-        if (a[i] != b[i] && lower(a[i]) != lower(b[i]))
+    if (len < 8)
+        return same_word(few(a, len), few(b, len));
+    for (size_t i = 0; i + 8 < len; i += 8)
+        if (!same_word(eight(a + i), eight(b + i)))
             return false;
-    return true;
-}
-
-bool wp_view_starts_with_nocase(wp_view v, wp_view prefix)
-{
-    return v.len >= prefix.len && wp_view_eq_nocase(wp_view_make(v.ptr, prefix.len), prefix);
+    return same_word(eight(a + len - 8), eight(b + len - 8));
 }
 
 bool wp_view_ends_with(wp_view v, wp_view suffix)

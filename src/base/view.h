@@ -39,18 +39,28 @@ static inline bool wp_view_is(wp_view a, const char *cstring)
     return wp_view_eq(a, wp_view_of(cstring));
 }
 
-// Equal but for ASCII case; same length.
+// Equal but for ASCII case; at least one byte of each.
 bool wp_view_same_letters(const char *a, const char *b, size_t len);
+// What mostly tells names apart: their first letters.
+static inline bool wp_view_may_begin(wp_view v, wp_view prefix)
+{
+    return v.len >= prefix.len && (prefix.len == 0 || ((v.ptr[0] ^ prefix.ptr[0]) & ~0x20) == 0);
+}
 // ASCII case only, as header names and schemes need.
 static inline bool wp_view_eq_nocase(wp_view a, wp_view b)
 {
-    return a.len == b.len && wp_view_same_letters(a.ptr, b.ptr, a.len);
+    return a.len == b.len && wp_view_may_begin(a, b) &&
+           (a.len == 0 || wp_view_same_letters(a.ptr, b.ptr, a.len));
 }
 static inline bool wp_view_starts_with(wp_view v, wp_view prefix)
 {
     return v.len >= prefix.len && (prefix.len == 0 || memcmp(v.ptr, prefix.ptr, prefix.len) == 0);
 }
-bool wp_view_starts_with_nocase(wp_view v, wp_view prefix);
+static inline bool wp_view_starts_with_nocase(wp_view v, wp_view prefix)
+{
+    return wp_view_may_begin(v, prefix) &&
+           (prefix.len == 0 || wp_view_same_letters(v.ptr, prefix.ptr, prefix.len));
+}
 bool wp_view_ends_with(wp_view v, wp_view suffix);
 
 #define WP_NOT_FOUND SIZE_MAX

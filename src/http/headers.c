@@ -9,9 +9,18 @@ void wp_headers_init(struct wp_headers *headers, struct wp_arena *arena)
     *headers = (struct wp_headers){.arena = arena};
 }
 
+void wp_headers_clear(struct wp_headers *headers)
+{
+    headers->count = 0;
+    headers->names = 0;
+}
+
 bool wp_headers_reserve(struct wp_headers *headers, size_t capacity)
 {
-    struct wp_header *more = wp_arena_array(headers->arena, capacity, sizeof(*more));
+    size_t size;
+    struct wp_header *more = NULL;
+    if (!__builtin_mul_overflow(capacity, sizeof(*more), &size))
+        more = wp_arena_raw(headers->arena, size);
     if (more == NULL)
         return false;
     if (headers->count > 0)
@@ -21,21 +30,22 @@ bool wp_headers_reserve(struct wp_headers *headers, size_t capacity)
     return true;
 }
 
-enum wp_err wp_headers_add(struct wp_headers *headers, wp_view name, wp_view value)
-{
-    size_t more = headers->capacity < 8 ? 8 : headers->capacity * 2;
-    if (headers->count == headers->capacity && !wp_headers_reserve(headers, more))
-        return WP_ERR_NO_MEMORY;
-    headers->list[headers->count++] = (struct wp_header){name, value};
-    return WP_OK;
-}
-
-wp_view wp_headers_find(const struct wp_headers *headers, wp_view name)
+wp_view wp_headers_search(const struct wp_headers *headers, wp_view name)
 {
     for (size_t i = 0; i < headers->count; i++)
         if (wp_view_eq_nocase(headers->list[i].name, name))
             return headers->list[i].value;
     return (wp_view){NULL, 0};
+}
+
+size_t wp_headers_count(const struct wp_headers *headers, wp_view name)
+{
+    size_t count = 0;
+    if ((headers->names & wp_header_bit(name)) == 0)
+        return 0;
+    for (size_t i = 0; i < headers->count; i++)
+        count += wp_view_eq_nocase(headers->list[i].name, name) ? 1 : 0;
+    return count;
 }
 
 wp_view wp_headers_joined(const struct wp_headers *headers, const char *name,
@@ -53,6 +63,22 @@ wp_view wp_headers_joined(const struct wp_headers *headers, const char *name,
     return joined;
 }
 
+static bool named_in_connection(const struct wp_headers *headers, wp_view name)
+{
+    static const wp_view connection = {"connection", 10};
+    if ((headers->names & wp_header_bit(connection)) == 0)
+        return false;
+    for (size_t i = 0; i < headers->count; i++) {
+        wp_view rest = headers->list[i].value, token;
+        if (!wp_view_eq_nocase(headers->list[i].name, connection))
+            continue;
+        while (wp_view_next_token(&rest, ',', &token))
+            if (wp_view_eq_nocase(wp_view_trim(token), name))
+                return true;
+    }
+    return false;
+}
+
 bool wp_headers_is_hop_by_hop(const struct wp_headers *headers, wp_view name)
 {
     static const wp_view names[] = {{"connection", 10},
@@ -64,27 +90,38 @@ bool wp_headers_is_hop_by_hop(const struct wp_headers *headers, wp_view name)
                                     {"proxy-connection", 16},
                                     {"proxy-authenticate", 18},
                                     {"proxy-authorization", 19}};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    for (size_t i = 0; i < WP_COUNT_OF(names); i++)
         if (wp_view_eq_nocase(name, names[i]))
             return true;
-    for (size_t i = 0; i < headers->count; i++) {
-        wp_view rest = headers->list[i].value, token;
-        if (!wp_view_eq_nocase(headers->list[i].name, WP_VIEW("connection")))
-            continue;
-        while (wp_view_next_token(&rest, ',', &token))
-            if (wp_view_eq_nocase(wp_view_trim(token), name))
-                return true;
-    }
-    return false;
+    return named_in_connection(headers, name);
 }
 
 // No byte of eight is below a space, DEL or beyond ASCII.
-static bool plain_eight(const char *at)
+static bool plain(uint64_t bytes)
 {
     const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    return ((bytes | (bytes - ones * 0x20) | ((bytes ^ ones * 0x7f) - ones)) & tops) == 0;
+}
+
+static bool plain_eight(const char *at)
+{
     uint64_t bytes;
     memcpy(&bytes, at, sizeof(bytes));
-    return ((bytes | (bytes - ones * 0x20) | ((bytes ^ ones * 0x7f) - ones)) & tops) == 0;
+    return plain(bytes);
+}
+
+// Of at least one byte and fewer than eight; some are looked at twice.
+static bool plain_few(const char *at, size_t len)
+{
+    if (len >= 4) {
+        uint32_t head, tail;
+        memcpy(&head, at, sizeof(head));
+        memcpy(&tail, at + len - sizeof(tail), sizeof(tail));
+        return plain(head | (uint64_t)tail << 32);
+    }
+    uint64_t first = (unsigned char)at[0], middle = (unsigned char)at[len / 2],
+             last = (unsigned char)at[len - 1];
+    return plain(0x2020202020000000u | first | middle << 8 | last << 16);
 }
 
 static bool valid_bytes(const char *at, const char *end)
@@ -125,7 +162,7 @@ bool wp_header_value_valid(wp_view value)
     }
 #endif
     if (value.len < 8)
-        return valid_bytes(at, end);
+        return plain_few(at, value.len) || valid_bytes(at, end);
     for (; end - at > 8; at += 8)
         if (!plain_eight(at))
             return valid_bytes(at, end);

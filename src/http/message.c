@@ -192,7 +192,7 @@ static int on_complete(llhttp_t *parser)
     // 1xx answers are followed by the real one
     if (!message->request && parser->status_code / 100 == 1 && parser->status_code != 101) {
         message->state = WP_MESSAGE_HEAD;
-        message->headers.count = 0;
+        wp_headers_clear(&message->headers);
         return 0;
     }
     message->state = WP_MESSAGE_DONE;

@@ -2,21 +2,13 @@
 #include "http/server_private.h"
 #include "http/target.h"
 
-static size_t count_headers(const struct wp_headers *headers, wp_view name)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < headers->count; i++)
-        count += wp_view_eq_nocase(headers->list[i].name, name) ? 1 : 0;
-    return count;
-}
-
 // Fields that mean one thing: two of them mean two things to two readers.
 static bool has_doubles(const struct wp_headers *headers)
 {
     static const wp_view single[] = {
         {"authorization", 13}, {"content-type", 12}, {"content-encoding", 16}, {"expect", 6}};
     for (size_t i = 0; i < WP_COUNT_OF(single); i++)
-        if (count_headers(headers, single[i]) > 1)
+        if (wp_headers_count(headers, single[i]) > 1)
             return true;
     return false;
 }
@@ -35,8 +27,8 @@ static enum wp_err check_framing(const struct wp_message *message, struct wp_req
     bool http10 = message->parser.http_major == 1 && message->parser.http_minor == 0;
     if (message->parser.http_major != 1)
         return WP_ERR_INVALID;
-    if (count_headers(headers, WP_VIEW("transfer-encoding")) > 1 ||
-        count_headers(headers, WP_VIEW("content-length")) > 1 ||
+    if (wp_headers_count(headers, WP_VIEW("transfer-encoding")) > 1 ||
+        wp_headers_count(headers, WP_VIEW("content-length")) > 1 ||
         (coding.ptr != NULL && length.ptr != NULL))
         return WP_ERR_INVALID;
     if (coding.ptr != NULL && (http10 || !wp_view_eq_nocase(coding, WP_VIEW("chunked"))))
@@ -48,7 +40,7 @@ static enum wp_err check_framing(const struct wp_message *message, struct wp_req
     if (coding.ptr != NULL)
         head->content_length = UINT64_MAX;
     head->has_body = coding.ptr != NULL || head->content_length > 0;
-    size_t hosts = count_headers(headers, WP_VIEW("host"));
+    size_t hosts = wp_headers_count(headers, WP_VIEW("host"));
     if (hosts > 1 || (hosts == 0 && !http10))
         return WP_ERR_INVALID;
     if (hosts == 1 && !wp_host_valid(wp_headers_get(headers, "host")))

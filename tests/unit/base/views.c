@@ -40,6 +40,35 @@ static void tokens_and_trim(void **state)
     assert_false(wp_view_next_token(&list, ',', &head));
 }
 
+static unsigned char small_letter(unsigned c)
+{
+    return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
+}
+
+// Each pair of bytes, in each place of texts of up to some words.
+static void case_is_of_letters_alone(void **state)
+{
+    (void)state;
+    for (size_t len = 1; len <= 20; len++) {
+        for (size_t at = 0; at < len; at++) {
+            for (unsigned pair = 0; pair < 65536; pair += len < 9 ? 1 : 7) {
+                char a[20] = "Content-Length: MANY", b[20] = "cONTENT-lENGTH: many";
+                unsigned left = pair >> 8, right = pair & 255;
+                bool same = small_letter(left) == small_letter(right);
+                a[at] = (char)left;
+                b[at] = (char)right;
+                assert_int_equal(wp_view_eq_nocase(wp_view_make(a, len), wp_view_make(b, len)),
+                                 same);
+            }
+        }
+    }
+    assert_true(wp_view_eq_nocase(WP_VIEW(""), WP_VIEW("")));
+    assert_false(wp_view_eq_nocase(WP_VIEW("a"), WP_VIEW("ab")));
+    assert_true(wp_view_starts_with_nocase(WP_VIEW("Bearer x"), WP_VIEW("bEARER ")));
+    assert_true(wp_view_starts_with_nocase(WP_VIEW("x"), WP_VIEW("")));
+    assert_false(wp_view_starts_with_nocase(WP_VIEW("Beare"), WP_VIEW("bearer")));
+}
+
 static void distance_counts_edits(void **state)
 {
     (void)state;
@@ -193,6 +222,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_strict),
         cmocka_unit_test(tokens_and_trim),
+        cmocka_unit_test(case_is_of_letters_alone),
         cmocka_unit_test(distance_counts_edits),
         cmocka_unit_test(base64_known_answers),
         cmocka_unit_test(crc32_known_answers),
