@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/alloc.h"
+#include "json/doc.h"
 
 enum { FAMILIES_MAX = 256 };
 

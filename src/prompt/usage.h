@@ -2,7 +2,7 @@
 #ifndef WP_PROMPT_USAGE_H
 #define WP_PROMPT_USAGE_H
 
-#include "json/doc.h"
+#include "json/scan.h"
 
 struct wp_usage {
     bool seen;      // a usage object has been read
@@ -34,8 +34,11 @@ static inline uint64_t wp_usage_prompt(const struct wp_usage *usage)
     return usage->input + usage->cache_read + wp_usage_cache_write(usage);
 }
 
-// Replaces (never adds) the fields that `object`, an Anthropic usage object, carries. A
+// Reads the value that comes next, an Anthropic usage object, and replaces (never adds) the fields
+// that it carries; null and anything else that is no object carries none. A
 // cache_creation_input_tokens without the cache_creation split counts as 5 m.
-void wp_usage_apply(struct wp_usage *usage, const struct wp_json_val *object);
+void wp_usage_read(struct wp_usage *usage, struct wp_json_scan *scan);
+// The same of a value that was cut out of its document.
+void wp_usage_apply(struct wp_usage *usage, wp_view value);
 
 #endif

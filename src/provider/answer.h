@@ -23,8 +23,7 @@ struct wp_answer_core {
     wp_view model;         // the requested name as a JSON string with quotes; empty: left alone
     wp_answer_write write; // during a call of feed or finish
     void *write_arg;
-    bool usage_lost; // memory was short when it came: what counts tokens estimates
-    bool ending;     // the upstream's body is over: what is left of it may be half an event
+    bool ending; // the upstream's body is over: what is left of it may be half an event
     struct wp_buf held;
     union { // by form
         struct wp_sse sse;

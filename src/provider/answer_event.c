@@ -107,20 +107,6 @@ wp_view wp_answer_event_type(wp_view data)
     return wp_view_find_char(value, '\\') == WP_NOT_FOUND ? value : (wp_view){NULL, 0};
 }
 
-enum { USAGE_ARENA_MAX = 1024 * 1024, USAGE_ARENA_FIRST = 1024 };
-
-static void apply_usage(struct wp_answer_core *core, wp_view usage)
-{
-    if (usage.len == 0)
-        return;
-    // The document goes at once: a stream may be long and tell its usage often.
-    struct wp_arena *scratch = wp_arena_create_with(USAGE_ARENA_MAX, USAGE_ARENA_FIRST);
-    const struct wp_json_val *counts = scratch == NULL ? NULL : wp_json_parse(scratch, usage);
-    core->usage_lost |= counts == NULL;
-    wp_usage_apply(&core->answer.usage, counts);
-    wp_arena_destroy(scratch);
-}
-
 static wp_view keep_string(struct wp_answer_core *core, wp_view value)
 {
     if (!wp_json_is_string(value))
@@ -131,22 +117,39 @@ static wp_view keep_string(struct wp_answer_core *core, wp_view value)
 
 // --- events
 
+// What counts of the message that a stream begins with. *model: its name as it stands there.
+static void read_message(struct wp_answer_core *core, wp_view message, wp_view *model)
+{
+    struct wp_answer *answer = &core->answer;
+    struct wp_json_scan scan;
+    wp_view key;
+    *model = (wp_view){NULL, 0};
+    wp_json_scan_init(&scan, message);
+    if (wp_json_peek(&scan) != WP_JSON_OBJECT || !wp_json_enter_object(&scan))
+        return;
+    while (wp_json_next_key(&scan, &key)) {
+        if (wp_view_is(key, "usage")) {
+            wp_usage_read(&answer->usage, &scan);
+            continue;
+        }
+        wp_view value = wp_json_value(&scan);
+        if (wp_view_is(key, "model"))
+            *model = value;
+        else if (wp_view_is(key, "id"))
+            answer->message_id = keep_string(core, value);
+    }
+    answer->upstream_model = keep_string(core, *model);
+}
+
 static void on_message_start(struct wp_answer_core *core, wp_view name, wp_view data, wp_view raw)
 {
     struct wp_answer *answer = &core->answer;
-    wp_view message = member(data, "message");
+    wp_view message = member(data, "message"), model;
     if (message.len == 0) {
         wp_answer_fail(core, WP_ERR_PROTOCOL, "message_start without a message");
         return;
     }
-    wp_view model = member(message, "model");
-    answer->message_id = keep_string(core, member(message, "id"));
-    answer->upstream_model = keep_string(core, model);
-    apply_usage(core, member(message, "usage"));
-    if (core->usage_lost) { // nothing has been sent: better another attempt than an unbilled answer
-        wp_answer_fail(core, WP_ERR_NO_MEMORY, "no memory for the usage");
-        return;
-    }
+    read_message(core, message, &model);
     release_held(core);
     if (answer->phase == WP_ANSWER_EMPTY)
         answer->phase = WP_ANSWER_STARTED;
@@ -160,11 +163,11 @@ static void on_message_delta(struct wp_answer_core *core, wp_view data)
 {
     struct wp_answer *answer = &core->answer;
     wp_view reason = keep_string(core, member(member(data, "delta"), "stop_reason"));
-    apply_usage(core, member(data, "usage"));
+    wp_usage_apply(&answer->usage, member(data, "usage"));
     if (reason.len == 0)
         return;
     answer->stop_reason = reason;
-    answer->usage.final = answer->usage.seen && !core->usage_lost;
+    answer->usage.final = answer->usage.seen;
 }
 
 // {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"…"}}: what lies
@@ -257,7 +260,7 @@ void wp_answer_event(struct wp_answer_core *core, wp_view name, wp_view data, wp
         break;
     case KIND_MESSAGE_STOP:
         release_held(core);
-        core->answer.usage.final = core->answer.usage.seen && !core->usage_lost;
+        core->answer.usage.final = core->answer.usage.seen;
         core->answer.phase = WP_ANSWER_COMPLETE;
         break;
     case KIND_ERROR:

@@ -1,6 +1,7 @@
 // Bedrock's event stream as SSE: each chunk carries one event of the Messages stream.
 #include "base/codec.h"
 #include "provider/answer.h"
+#include "json/doc.h"
 #include "json/scan.h"
 
 static const char metrics_key[] = "amazon-bedrock-invocationMetrics";

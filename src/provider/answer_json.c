@@ -3,10 +3,10 @@
 #include "provider/answer.h"
 #include "json/scan.h"
 
-// Top-level members that matter; ranges of the document.
+// Top-level members that matter; ranges of the document but for the usage.
 struct members {
-    wp_view type, id, model, stop_reason, usage, content, input_tokens;
-    bool is_object;
+    wp_view type, id, model, stop_reason, content, input_tokens;
+    struct wp_usage usage;
 };
 
 static void init(struct wp_answer_core *core)
@@ -24,60 +24,60 @@ static void feed(struct wp_answer_core *core, wp_view bytes)
                    large ? "the upstream's answer is too large" : "no memory for the answer");
 }
 
+static wp_view *member_of(struct members *members, wp_view key)
+{
+    static const struct {
+        wp_view name;
+        size_t offset;
+    } wanted[] = {
+        {{"type", 4}, offsetof(struct members, type)},
+        {{"id", 2}, offsetof(struct members, id)},
+        {{"model", 5}, offsetof(struct members, model)},
+        {{"content", 7}, offsetof(struct members, content)},
+        {{"stop_reason", 11}, offsetof(struct members, stop_reason)},
+        {{"inputTokens", 11}, offsetof(struct members, input_tokens)},
+    };
+    for (size_t i = 0; i < WP_COUNT_OF(wanted); i++)
+        if (wp_view_eq(key, wanted[i].name))
+            return (wp_view *)(void *)((char *)members + wanted[i].offset);
+    return NULL;
+}
+
+// False: it is not one JSON object.
 static bool read_members(wp_view json, struct members *out)
 {
     struct wp_json_scan scan;
-    const struct {
-        wp_view name;
-        wp_view *value;
-    } wanted[] = {
-        {WP_VIEW("type"), &out->type},
-        {WP_VIEW("id"), &out->id},
-        {WP_VIEW("model"), &out->model},
-        {WP_VIEW("usage"), &out->usage},
-        {WP_VIEW("content"), &out->content},
-        {WP_VIEW("stop_reason"), &out->stop_reason},
-        {WP_VIEW("inputTokens"), &out->input_tokens},
-    };
     wp_view key;
     wp_json_scan_init(&scan, json);
-    out->is_object = wp_json_peek(&scan) == WP_JSON_OBJECT;
-    if (!out->is_object || !wp_json_enter_object(&scan))
+    if (wp_json_peek(&scan) != WP_JSON_OBJECT || !wp_json_enter_object(&scan))
         return false;
     while (wp_json_next_key(&scan, &key)) {
-        wp_view value = wp_json_value(&scan);
-        for (size_t i = 0; i < WP_COUNT_OF(wanted); i++) {
-            if (wp_view_eq(key, wanted[i].name))
-                *wanted[i].value = value;
+        if (wp_view_is(key, "usage")) {
+            wp_usage_read(&out->usage, &scan);
+            continue;
         }
+        wp_view value = wp_json_value(&scan), *wanted = member_of(out, key);
+        if (wanted != NULL)
+            *wanted = value;
     }
     return wp_json_scan_finish(&scan);
 }
 
-static wp_view keep_string(struct wp_answer_core *core, wp_view value)
+// Lies in the document, which stays as long as the answer does.
+static wp_view text_of(struct wp_answer_core *core, wp_view value)
 {
-    if (!wp_json_is_string(value))
-        return (wp_view){NULL, 0};
-    wp_view text = wp_json_decode_string(core->source.arena, value);
-    return text.ptr == NULL ? text : wp_arena_copy(core->source.arena, text);
+    return wp_json_decode_string(core->source.arena, value);
 }
 
-// False: memory is short.
-static bool settle(struct wp_answer_core *core, const struct members *members)
+static void settle(struct wp_answer_core *core, const struct members *members)
 {
     struct wp_answer *answer = &core->answer;
-    answer->message_id = keep_string(core, members->id);
-    answer->upstream_model = keep_string(core, members->model);
-    answer->stop_reason = keep_string(core, members->stop_reason);
+    answer->message_id = text_of(core, members->id);
+    answer->upstream_model = text_of(core, members->model);
+    answer->stop_reason = text_of(core, members->stop_reason);
     answer->output_bytes = members->content.len;
-    if (members->usage.len > 0) {
-        const struct wp_json_val *usage = wp_json_parse(core->source.arena, members->usage);
-        if (usage == NULL)
-            return false;
-        wp_usage_apply(&answer->usage, usage);
-    }
+    answer->usage = members->usage;
     answer->usage.final = answer->usage.seen;
-    return true;
 }
 
 static void put(struct wp_answer_core *core, wp_view bytes)
@@ -118,10 +118,7 @@ static void finish(struct wp_answer_core *core)
         wp_answer_fail_envelope(core, json);
         return;
     }
-    if (!settle(core, &members)) {
-        wp_answer_fail(core, WP_ERR_NO_MEMORY, "no memory for the usage");
-        return;
-    }
+    settle(core, &members);
     if (members.type.len == 0 && members.input_tokens.len > 0)
         put_count(core, members.input_tokens);
     else
