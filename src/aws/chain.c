@@ -20,7 +20,7 @@ static void push_role(struct wp_aws_fetch *fetch, wp_view arn, wp_view session, 
                       wp_view web_token_file)
 {
     if (fetch->role_count == WP_AWS_ROLES_MAX) {
-        wp_aws_fail(fetch, "too many roles in a chain (%d at most)", WP_AWS_ROLES_MAX);
+        wp_fetch_fail(&fetch->common, "too many roles in a chain (%d at most)", WP_AWS_ROLES_MAX);
         return;
     }
     struct wp_aws_role *role = &fetch->roles[fetch->role_count++];
@@ -56,7 +56,7 @@ static wp_view config_section(struct wp_aws_fetch *fetch, wp_view profile)
 {
     if (wp_view_is(profile, "default"))
         return profile;
-    return wp_arena_printf(fetch->arena, "profile %.*s", WP_VIEW_ARG(profile));
+    return wp_arena_printf(fetch->common.arena, "profile %.*s", WP_VIEW_ARG(profile));
 }
 
 // credential_source of a role: where its first keys come from.
@@ -83,12 +83,14 @@ static void from_role_profile(struct wp_aws_fetch *fetch, const struct wp_ini *c
     wp_view token_file = wp_ini_get(config, section, "web_identity_token_file");
     wp_view role = wp_ini_get(config, section, "role_arn");
     if (wp_ini_get(config, section, "mfa_serial").len > 0)
-        wp_aws_fail(
-            fetch, "profile %.*s asks for MFA, which a service cannot enter; use a role without it",
+        wp_fetch_fail(
+            &fetch->common,
+            "profile %.*s asks for MFA, which a service cannot enter; use a role without it",
             WP_VIEW_ARG(profile));
     // at depth 0 it is the role that the deployment names too: assumed once
     if (depth > 0 && has_role(fetch, role)) {
-        wp_aws_fail(fetch, "source_profile goes in a circle at profile %.*s", WP_VIEW_ARG(profile));
+        wp_fetch_fail(&fetch->common, "source_profile goes in a circle at profile %.*s",
+                      WP_VIEW_ARG(profile));
         return;
     }
     if (!has_role(fetch, role))
@@ -99,10 +101,10 @@ static void from_role_profile(struct wp_aws_fetch *fetch, const struct wp_ini *c
     if (source.len > 0)
         from_profile(fetch, config, credentials, source, depth + 1);
     else if (!from_named_source(fetch, kind))
-        wp_aws_fail(fetch,
-                    "profile %.*s has role_arn, but neither a usable source_profile nor a "
-                    "credential_source (Environment, Ec2InstanceMetadata, EcsContainer)",
-                    WP_VIEW_ARG(profile));
+        wp_fetch_fail(&fetch->common,
+                      "profile %.*s has role_arn, but neither a usable source_profile nor a "
+                      "credential_source (Environment, Ec2InstanceMetadata, EcsContainer)",
+                      WP_VIEW_ARG(profile));
 }
 
 static void from_profile(struct wp_aws_fetch *fetch, const struct wp_ini *config,
@@ -121,8 +123,9 @@ static void from_profile(struct wp_aws_fetch *fetch, const struct wp_ini *config
     if (id.len == 0)
         id = wp_ini_get(config, section, "aws_access_key_id");
     if (!wp_ini_has_section(config, section) && !wp_ini_has_section(credentials, profile))
-        wp_aws_fail(fetch, "the AWS files have no profile %.*s; see: aws configure --profile %.*s",
-                    WP_VIEW_ARG(profile), WP_VIEW_ARG(profile));
+        wp_fetch_fail(&fetch->common,
+                      "the AWS files have no profile %.*s; see: aws configure --profile %.*s",
+                      WP_VIEW_ARG(profile), WP_VIEW_ARG(profile));
     // a source profile with static keys is used as such even if it has role_arn
     else if (wp_ini_get(config, section, "role_arn").len > 0 && !(depth > 0 && id.len > 0))
         from_role_profile(fetch, config, credentials, section, profile, depth);
@@ -132,8 +135,8 @@ static void from_profile(struct wp_aws_fetch *fetch, const struct wp_ini *config
     else if (process.len > 0)
         wp_aws_run_credential_process(fetch, profile, process);
     else if (!wp_aws_sso_profile(fetch, config, section, profile))
-        wp_aws_fail(
-            fetch,
+        wp_fetch_fail(
+            &fetch->common,
             "profile %.*s holds no credentials that can be used here (static keys, role_arn "
             "with source_profile, credential_process, SSO)",
             WP_VIEW_ARG(profile));
@@ -145,7 +148,7 @@ static void from_files(struct wp_aws_fetch *fetch, wp_view profile, bool asked_f
     char path[1024];
     struct wp_ini *config = wp_ini_create(), *credentials = wp_ini_create();
     if (config == NULL || credentials == NULL) {
-        wp_aws_fail(fetch, "out of memory");
+        wp_fetch_fail(&fetch->common, "out of memory");
     } else {
         wp_ini_load(config, file_of("AWS_CONFIG_FILE", "config", path, sizeof(path)));
         wp_ini_load(credentials,

@@ -2,17 +2,13 @@
 // completed on the worker's loop.
 #include "aws/private.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/url.h"
 #include "json/doc.h"
-
-enum { ANSWER_MAX = 256 * 1024 };
 
 static bool copy_config(struct wp_aws_source *source, const struct wp_aws_source_config *config)
 {
@@ -65,16 +61,6 @@ void wp_aws_source_unref(struct wp_aws_source *source)
 
 // One fetch.
 
-void wp_aws_fail(struct wp_aws_fetch *fetch, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    if (!fetch->failed)
-        vsnprintf(fetch->error, sizeof(fetch->error), format, args);
-    va_end(args);
-    fetch->failed = true;
-}
-
 void wp_aws_set_keys(struct wp_aws_fetch *fetch, wp_view id, wp_view secret, wp_view token)
 {
     struct wp_aws_stored *keys = &fetch->keys;
@@ -88,7 +74,8 @@ void wp_aws_set_keys(struct wp_aws_fetch *fetch, wp_view id, wp_view secret, wp_
 
 bool wp_aws_set_keys_json(struct wp_aws_fetch *fetch)
 {
-    const struct wp_json_val *root = wp_json_parse(fetch->arena, wp_buf_view(&fetch->answer));
+    const struct wp_json_val *root =
+        wp_json_parse(fetch->common.arena, wp_buf_view(&fetch->common.answer));
     wp_view id = wp_json_str(wp_json_get(root, "AccessKeyId"));
     wp_view secret = wp_json_str(wp_json_get(root, "SecretAccessKey"));
     if (id.len == 0 || secret.len == 0)
@@ -108,22 +95,15 @@ static void store(void *owner, void *value)
 void wp_aws_finish(struct wp_aws_fetch *fetch)
 {
     struct wp_aws_source *source = fetch->source;
-    bool short_of_memory = fetch->failed && wp_alloc_failures() != fetch->failures;
-    if (fetch->failed)
-        wp_log(WP_LOG_ERROR, "aws", "credentials (%s): %s", source->description, fetch->error);
+    if (fetch->common.failed)
+        wp_log(WP_LOG_ERROR, "aws", "credentials (%s): %s", source->description,
+               fetch->common.error);
     pthread_mutex_lock(&source->renewal.lock);
     if (source->region[0] == '\0')
         snprintf(source->region, sizeof(source->region), "%s", fetch->region);
     pthread_mutex_unlock(&source->renewal.lock);
-    if (short_of_memory)
-        wp_renewal_give_up(&source->renewal, fetch->loop);
-    else
-        wp_renewal_finish(&source->renewal, fetch->loop, store, source, &fetch->keys,
-                          fetch->keys.expires_ms, fetch->failed ? fetch->error : NULL);
-    wp_buf_free(&fetch->answer);
-    wp_arena_destroy(fetch->arena);
+    wp_fetch_end(&fetch->common, store, source, &fetch->keys, fetch->keys.expires_ms);
     wp_aws_source_unref(source);
-    wp_free(fetch);
 }
 
 static void gather(void *arg)
@@ -134,7 +114,7 @@ static void gather(void *arg)
 static void gathered(void *arg)
 {
     struct wp_aws_fetch *fetch = arg;
-    if (fetch->base != NULL && !fetch->failed)
+    if (fetch->base != NULL && !fetch->common.failed)
         fetch->base(fetch);
     else
         wp_aws_next_role(fetch);
@@ -143,115 +123,24 @@ static void gathered(void *arg)
 static bool start(void *owner, struct wp_loop *loop, struct wp_client *client)
 {
     struct wp_aws_source *source = owner;
-    uint64_t failures = wp_alloc_failures();
-    struct wp_aws_fetch *fetch = wp_alloc(sizeof(*fetch));
-    struct wp_arena *arena = wp_arena_create(0);
-    if (fetch != NULL && arena != NULL) {
-        fetch->source = source;
-        fetch->failures = failures;
-        fetch->loop = loop;
-        fetch->client = client;
-        fetch->arena = arena;
-        fetch->answer = wp_buf_make(ANSWER_MAX);
-        wp_aws_source_ref(source);
-        if (wp_loop_work(loop, gather, gathered, fetch) == WP_OK)
-            return true;
-        wp_aws_source_unref(source);
-    }
-    wp_arena_destroy(arena);
-    wp_free(fetch);
+    struct wp_aws_fetch *fetch = wp_fetch_create(sizeof(*fetch), &source->renewal, loop, client);
+    if (fetch == NULL)
+        return false;
+    fetch->source = source;
+    wp_aws_source_ref(source);
+    if (wp_fetch_start(&fetch->common, gather, gathered))
+        return true;
+    wp_aws_source_unref(source);
     return false;
 }
 
-// HTTP.
-
-static void on_head(void *state, int status, const struct wp_headers *headers)
+void wp_aws_call(struct wp_aws_fetch *fetch, const char *method, wp_view url, uint32_t timeout_ms,
+                 void (*answered)(void *fetch))
 {
-    (void)headers;
-    ((struct wp_aws_fetch *)state)->status = status;
-}
-
-static void on_body(void *state, wp_view bytes)
-{
-    wp_buf_append(&((struct wp_aws_fetch *)state)->answer, bytes);
-}
-
-static void on_end(void *state)
-{
-    struct wp_aws_fetch *fetch = state;
-    fetch->call = NULL;
-    fetch->answered(fetch);
-}
-
-static void on_error(void *state, enum wp_err err, const char *detail)
-{
-    struct wp_aws_fetch *fetch = state;
-    (void)detail;
-    fetch->call = NULL;
-    fetch->status = 0;
-    fetch->call_error = wp_err_info(err)->sentence;
-    fetch->answered(fetch);
-}
-
-static const struct wp_call_events CALL_EVENTS = {on_head, on_body, on_end, on_error};
-
-void wp_aws_add_header(struct wp_aws_fetch *fetch, const char *name, wp_view value)
-{
-    if (value.len > 0 && (!wp_header_value_valid(value) ||
-                          wp_headers_add(&fetch->headers, wp_view_of(name), value) != WP_OK))
-        wp_aws_fail(fetch, "the field %s could not be sent", name);
-}
-
-bool wp_aws_begin_call(struct wp_aws_fetch *fetch, wp_view text)
-{
-    struct wp_url url;
-    wp_headers_init(&fetch->headers, fetch->arena);
-    if (!wp_url_parse(wp_view_sub(text, 0, wp_view_find_char(text, '?')), &url)) {
-        wp_aws_fail(fetch, "an AWS endpoint is not a URL: %.*s", WP_VIEW_ARG(text));
-        return false;
-    }
-    wp_aws_add_header(fetch, "host", url.authority);
-    return !fetch->failed;
-}
-
-void wp_aws_call(struct wp_aws_fetch *fetch, const char *method, wp_view text, uint32_t timeout_ms,
-                 void (*answered)(struct wp_aws_fetch *fetch))
-{
-    struct wp_url url;
-    bool valid = wp_url_parse(wp_view_sub(text, 0, wp_view_find_char(text, '?')), &url);
-    wp_view target =
-        valid ? wp_view_skip(text, (size_t)(url.authority.ptr + url.authority.len - text.ptr))
-              : WP_VIEW("");
-    wp_buf_clear(&fetch->answer);
-    fetch->status = 0;
-    fetch->call_error = "";
-    fetch->answered = answered;
-    bool metadata = fetch->metadata;
-    fetch->metadata = false;
-    const struct wp_call_request request = {
-        .tls = url.tls,
-        .host = url.host,
-        .port = url.port,
-        .method = wp_view_of(method),
-        .target = target.len > 0 ? target : WP_VIEW("/"),
-        .headers = fetch->headers.list,
-        .header_count = fetch->headers.count,
-        .body = &fetch->body,
-        .body_count = fetch->body.len > 0 ? 1 : 0,
-        .connect_timeout_ms = timeout_ms,
-        .first_byte_timeout_ms = timeout_ms,
-        .idle_timeout_ms = timeout_ms,
-        .retry_stale = true,
-        .allow_link_local = metadata,
-    };
-    if (wp_alloc_failures() != fetch->failures) // half a request would be refused
-        wp_aws_fail(fetch, "out of memory");
-    if (fetch->failed || !valid ||
-        wp_call_start(fetch->client, &request, &CALL_EVENTS, fetch, &fetch->call) != WP_OK) {
-        wp_aws_fail(fetch, "the call could not be started");
-        fetch->role_count = 0;
-        wp_aws_finish(fetch);
-    }
+    if (wp_fetch_call(&fetch->common, method, url, timeout_ms, answered))
+        return;
+    fetch->role_count = 0;
+    wp_aws_finish(fetch);
 }
 
 // Asking.

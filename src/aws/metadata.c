@@ -36,7 +36,7 @@ static wp_view container_url(struct wp_aws_fetch *fetch)
 {
     const char *relative = variable("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
     if (relative != NULL)
-        return wp_arena_printf(fetch->arena, "http://169.254.170.2%s", relative);
+        return wp_arena_printf(fetch->common.arena, "http://169.254.170.2%s", relative);
     return wp_view_of(variable("AWS_CONTAINER_CREDENTIALS_FULL_URI"));
 }
 
@@ -50,29 +50,32 @@ static bool container_token(struct wp_aws_fetch *fetch, wp_view *out)
     if (path == NULL)
         return true;
     bool ok = wp_file_read(path, &text) && text.len > 0;
-    *out = wp_arena_copy(fetch->arena, wp_buf_view(&text));
+    *out = wp_arena_copy(fetch->common.arena, wp_buf_view(&text));
     wp_buf_free(&text);
     if (!ok)
-        wp_aws_fail(fetch, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE %s cannot be read", path);
+        wp_fetch_fail(&fetch->common, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE %s cannot be read",
+                      path);
     return ok;
 }
 
 // These services live at link-local addresses, where no other call may go.
 static void call_metadata(struct wp_aws_fetch *fetch, const char *method, wp_view url,
-                          void (*answered)(struct wp_aws_fetch *fetch))
+                          void (*answered)(void *fetch))
 {
-    fetch->metadata = true;
+    fetch->common.metadata = true;
     wp_aws_call(fetch, method, url, METADATA_MS, answered);
 }
 
-static void container_answered(struct wp_aws_fetch *fetch)
+static void container_answered(void *arg)
 {
-    if (fetch->status == 0)
-        wp_aws_fail(fetch, "the container's credential agent did not answer: %s",
-                    fetch->call_error);
-    else if (fetch->status != 200 || !wp_aws_set_keys_json(fetch))
-        wp_aws_fail(fetch, "the container's credential agent answered %d without credentials",
-                    fetch->status);
+    struct wp_aws_fetch *fetch = arg;
+    if (fetch->common.status == 0)
+        wp_fetch_fail(&fetch->common, "the container's credential agent did not answer: %s",
+                      fetch->common.call_error);
+    else if (fetch->common.status != 200 || !wp_aws_set_keys_json(fetch))
+        wp_fetch_fail(&fetch->common,
+                      "the container's credential agent answered %d without credentials",
+                      fetch->common.status);
     wp_aws_next_role(fetch);
 }
 
@@ -81,16 +84,17 @@ void wp_aws_from_container(struct wp_aws_fetch *fetch)
     struct wp_url url;
     wp_view text = container_url(fetch), token;
     if (!wp_url_parse(text, &url) || !is_trusted(&url)) {
-        wp_aws_fail(fetch, "AWS_CONTAINER_CREDENTIALS_FULL_URI must be https, or http to this "
-                           "machine or the agent's address");
+        wp_fetch_fail(&fetch->common,
+                      "AWS_CONTAINER_CREDENTIALS_FULL_URI must be https, or http to this "
+                      "machine or the agent's address");
     } else if (container_token(fetch, &token)) {
         if (wp_view_find_char(token, '\r') != WP_NOT_FOUND ||
             wp_view_find_char(token, '\n') != WP_NOT_FOUND)
-            wp_aws_fail(fetch, "the container's authorization token holds a line end");
-        else if (wp_aws_begin_call(fetch, text))
-            wp_aws_add_header(fetch, "authorization", token);
+            wp_fetch_fail(&fetch->common, "the container's authorization token holds a line end");
+        else if (wp_fetch_begin(&fetch->common, text))
+            wp_fetch_add_header(&fetch->common, "authorization", token);
     }
-    if (fetch->failed)
+    if (fetch->common.failed)
         wp_aws_next_role(fetch);
     else
         call_metadata(fetch, "GET", text, container_answered);
@@ -106,61 +110,66 @@ static wp_view instance_url(struct wp_aws_fetch *fetch, const char *path, wp_vie
     wp_view base = wp_view_of(endpoint != NULL ? endpoint : "http://169.254.169.254");
     while (wp_view_ends_with(base, WP_VIEW("/")))
         base.len--;
-    return wp_arena_printf(fetch->arena, "%.*s%s%.*s", WP_VIEW_ARG(base), path, WP_VIEW_ARG(more));
+    return wp_arena_printf(fetch->common.arena, "%.*s%s%.*s", WP_VIEW_ARG(base), path,
+                           WP_VIEW_ARG(more));
 }
 
 static void instance_failed(struct wp_aws_fetch *fetch, const char *what)
 {
-    if (fetch->status == 0)
-        wp_aws_fail(fetch,
-                    "no AWS credentials: none in the environment or the AWS files, and the "
-                    "instance metadata service did not answer (%s); inside a container its hop "
-                    "limit must be 2",
-                    fetch->call_error);
+    if (fetch->common.status == 0)
+        wp_fetch_fail(&fetch->common,
+                      "no AWS credentials: none in the environment or the AWS files, and the "
+                      "instance metadata service did not answer (%s); inside a container its hop "
+                      "limit must be 2",
+                      fetch->common.call_error);
     else
-        wp_aws_fail(fetch, "the instance metadata service answered %d to %s%s", fetch->status, what,
-                    fetch->status == 404 ? "; attach a role to the instance" : "");
+        wp_fetch_fail(&fetch->common, "the instance metadata service answered %d to %s%s",
+                      fetch->common.status, what,
+                      fetch->common.status == 404 ? "; attach a role to the instance" : "");
     wp_aws_next_role(fetch);
 }
 
-static void instance_get(struct wp_aws_fetch *fetch, wp_view name,
-                         void (*answered)(struct wp_aws_fetch *fetch))
+static void instance_get(struct wp_aws_fetch *fetch, wp_view name, void (*answered)(void *fetch))
 {
     wp_view url = instance_url(fetch, instance_path, name);
-    fetch->body = WP_VIEW("");
-    if (!wp_aws_begin_call(fetch, url)) {
+    fetch->common.body = WP_VIEW("");
+    if (!wp_fetch_begin(&fetch->common, url)) {
         wp_aws_next_role(fetch);
         return;
     }
-    wp_aws_add_header(fetch, "x-aws-ec2-metadata-token", fetch->metadata_token);
+    wp_fetch_add_header(&fetch->common, "x-aws-ec2-metadata-token", fetch->metadata_token);
     call_metadata(fetch, "GET", url, answered);
 }
 
-static void instance_keys(struct wp_aws_fetch *fetch)
+static void instance_keys(void *arg)
 {
-    if (fetch->status != 200 || !wp_aws_set_keys_json(fetch))
+    struct wp_aws_fetch *fetch = arg;
+    if (fetch->common.status != 200 || !wp_aws_set_keys_json(fetch))
         instance_failed(fetch, "the question for the role's keys");
     else
         wp_aws_next_role(fetch);
 }
 
-static void instance_role(struct wp_aws_fetch *fetch)
+static void instance_role(void *arg)
 {
-    wp_view rest = wp_buf_view(&fetch->answer), line;
-    if (fetch->status != 200 || !wp_view_next_token(&rest, '\n', &line) || line.len == 0) {
+    struct wp_aws_fetch *fetch = arg;
+    wp_view rest = wp_buf_view(&fetch->common.answer), line;
+    if (fetch->common.status != 200 || !wp_view_next_token(&rest, '\n', &line) || line.len == 0) {
         instance_failed(fetch, "the question for the instance's role");
         return;
     }
-    instance_get(fetch, wp_arena_copy(fetch->arena, wp_view_trim(line)), instance_keys);
+    instance_get(fetch, wp_arena_copy(fetch->common.arena, wp_view_trim(line)), instance_keys);
 }
 
-static void instance_token(struct wp_aws_fetch *fetch)
+static void instance_token(void *arg)
 {
-    if (fetch->status != 200) {
+    struct wp_aws_fetch *fetch = arg;
+    if (fetch->common.status != 200) {
         instance_failed(fetch, "the question for a session token");
         return;
     }
-    fetch->metadata_token = wp_arena_copy(fetch->arena, wp_view_trim(wp_buf_view(&fetch->answer)));
+    fetch->metadata_token =
+        wp_arena_copy(fetch->common.arena, wp_view_trim(wp_buf_view(&fetch->common.answer)));
     instance_get(fetch, WP_VIEW(""), instance_role);
 }
 
@@ -169,11 +178,13 @@ void wp_aws_from_instance(struct wp_aws_fetch *fetch)
     const char *disabled = variable("AWS_EC2_METADATA_DISABLED");
     wp_view url = instance_url(fetch, "/latest/api/token", WP_VIEW(""));
     if (disabled != NULL && wp_view_eq_nocase(wp_view_of(disabled), WP_VIEW("true")))
-        wp_aws_fail(fetch, "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-                           "or a profile (aws_profile_name), or a role");
-    else if (wp_aws_begin_call(fetch, url))
-        wp_aws_add_header(fetch, "x-aws-ec2-metadata-token-ttl-seconds", WP_VIEW("21600"));
-    if (fetch->failed)
+        wp_fetch_fail(&fetch->common,
+                      "no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                      "or a profile (aws_profile_name), or a role");
+    else if (wp_fetch_begin(&fetch->common, url))
+        wp_fetch_add_header(&fetch->common, "x-aws-ec2-metadata-token-ttl-seconds",
+                            WP_VIEW("21600"));
+    if (fetch->common.failed)
         wp_aws_next_role(fetch);
     else
         call_metadata(fetch, "PUT", url, instance_token);

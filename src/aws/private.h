@@ -7,7 +7,7 @@
 #include <stdatomic.h>
 
 #include "aws/credentials.h"
-#include "base/buf.h"
+#include "http/fetch.h"
 
 enum { WP_AWS_ROLES_MAX = 5, WP_AWS_SOURCE_MAGIC = 0x41575353 };
 
@@ -33,16 +33,12 @@ struct wp_aws_role {
 };
 
 struct wp_aws_fetch {
+    struct wp_fetch common; // must be the first
     struct wp_aws_source *source;
-    struct wp_loop *loop;
-    struct wp_client *client;
-    struct wp_arena *arena;
     struct wp_aws_stored keys;
     struct wp_aws_role roles[WP_AWS_ROLES_MAX]; // to assume, last first
     size_t role_count;
-    char region[64], error[512];
-    bool failed;
-    uint64_t failures; // of allocations, before it began
+    char region[64];
     // What fetches the keys that gather did not find itself; it ends in wp_aws_next_role.
     void (*base)(struct wp_aws_fetch *fetch);
     struct { // of an SSO profile
@@ -50,30 +46,16 @@ struct wp_aws_fetch {
         wp_view access_token, refresh_token, client_id, client_secret;
         int64_t expires_ms;
     } sso;
-    // the call under way
-    struct wp_call *call;
-    void (*answered)(struct wp_aws_fetch *fetch);
-    struct wp_headers headers;
-    wp_view body;
-    struct wp_buf answer;
-    int status; // 0: there was no answer, and call_error says why
-    const char *call_error;
-    bool metadata;          // the next call goes to the container's agent or the instance
     wp_view metadata_token; // of IMDSv2
 };
 
-// The first failure is the one that is told.
-void wp_aws_fail(struct wp_aws_fetch *fetch, const char *format, ...) WP_PRINTF(2, 3);
 void wp_aws_set_keys(struct wp_aws_fetch *fetch, wp_view id, wp_view secret, wp_view token);
 // {"AccessKeyId":…,"SecretAccessKey":…,"Token":…,"Expiration":…} as container and IMDS answer.
 bool wp_aws_set_keys_json(struct wp_aws_fetch *fetch);
 
-// One HTTP request with fetch->headers (begun with wp_aws_begin_call) and fetch->body; `answered`
-// is called with status and answer. Failures to begin are told and end the fetch.
-bool wp_aws_begin_call(struct wp_aws_fetch *fetch, wp_view url);
-void wp_aws_add_header(struct wp_aws_fetch *fetch, const char *name, wp_view value);
+// wp_fetch_call; a failure to begin ends the fetch.
 void wp_aws_call(struct wp_aws_fetch *fetch, const char *method, wp_view url, uint32_t timeout_ms,
-                 void (*answered)(struct wp_aws_fetch *fetch));
+                 void (*answered)(void *fetch));
 
 // chain.c, on the pool
 void wp_aws_gather(struct wp_aws_fetch *fetch);

@@ -94,27 +94,30 @@ static bool run_process(const char *command, struct wp_buf *out)
 void wp_aws_run_credential_process(struct wp_aws_fetch *fetch, wp_view profile, wp_view command)
 {
     struct wp_buf out = wp_buf_make(PROCESS_OUTPUT_MAX);
-    const char *text = wp_arena_cstring(fetch->arena, command);
+    const char *text = wp_arena_cstring(fetch->common.arena, command);
     if (text == NULL || !run_process(text, &out)) {
-        wp_aws_fail(fetch,
-                    "credential_process of profile %.*s failed or took longer than 60 s; run it by "
-                    "hand to see why",
-                    WP_VIEW_ARG(profile));
+        wp_fetch_fail(
+            &fetch->common,
+            "credential_process of profile %.*s failed or took longer than 60 s; run it by "
+            "hand to see why",
+            WP_VIEW_ARG(profile));
         wp_buf_free(&out);
         return;
     }
-    const struct wp_json_val *root = wp_json_parse(fetch->arena, wp_buf_view(&out));
+    const struct wp_json_val *root = wp_json_parse(fetch->common.arena, wp_buf_view(&out));
     wp_view id = wp_json_str(wp_json_get(root, "AccessKeyId"));
     wp_view secret = wp_json_str(wp_json_get(root, "SecretAccessKey"));
     wp_view expiration = wp_json_str(wp_json_get(root, "Expiration"));
     int64_t expires = 0;
     if (wp_json_u64(wp_json_get(root, "Version"), 0) != 1 || id.len == 0 || secret.len == 0)
-        wp_aws_fail(fetch, "credential_process of profile %.*s printed no Version 1 credentials",
-                    WP_VIEW_ARG(profile));
+        wp_fetch_fail(&fetch->common,
+                      "credential_process of profile %.*s printed no Version 1 credentials",
+                      WP_VIEW_ARG(profile));
     else if (expiration.len > 0 &&
              (!wp_parse_time(expiration, &expires) || expires <= wp_wall_ms()))
-        wp_aws_fail(fetch, "credential_process of profile %.*s printed expired credentials",
-                    WP_VIEW_ARG(profile));
+        wp_fetch_fail(&fetch->common,
+                      "credential_process of profile %.*s printed expired credentials",
+                      WP_VIEW_ARG(profile));
     else
         wp_aws_set_keys(fetch, id, secret, wp_json_str(wp_json_get(root, "SessionToken")));
     fetch->keys.expires_ms = expires;

@@ -22,16 +22,19 @@ static wp_view element(wp_view xml, const char *tag)
     return to == WP_NOT_FOUND ? (wp_view){NULL, 0} : wp_view_sub(rest, 0, to);
 }
 
-static void answered(struct wp_aws_fetch *fetch)
+static void answered(void *arg)
 {
+    struct wp_aws_fetch *fetch = arg;
     const char *arn = fetch->roles[fetch->role_count].arn;
-    wp_view xml = wp_buf_view(&fetch->answer);
+    wp_view xml = wp_buf_view(&fetch->common.answer);
     wp_view id = element(xml, "AccessKeyId"), secret = element(xml, "SecretAccessKey");
-    if (fetch->status == 0) {
-        wp_aws_fail(fetch, "STS could not be asked for the role %s: %s", arn, fetch->call_error);
-    } else if (fetch->status != 200 || id.len == 0 || secret.len == 0) {
-        wp_aws_fail(fetch, "STS refused the role %s with %d %.*s; check its trust policy", arn,
-                    fetch->status, WP_VIEW_ARG(wp_view_sub(element(xml, "Code"), 0, 80)));
+    if (fetch->common.status == 0) {
+        wp_fetch_fail(&fetch->common, "STS could not be asked for the role %s: %s", arn,
+                      fetch->common.call_error);
+    } else if (fetch->common.status != 200 || id.len == 0 || secret.len == 0) {
+        wp_fetch_fail(&fetch->common,
+                      "STS refused the role %s with %d %.*s; check its trust policy", arn,
+                      fetch->common.status, WP_VIEW_ARG(wp_view_sub(element(xml, "Code"), 0, 80)));
     } else {
         wp_aws_set_keys(fetch, id, secret, element(xml, "SessionToken"));
         if (!wp_parse_time(element(xml, "Expiration"), &fetch->keys.expires_ms))
@@ -52,7 +55,7 @@ static bool read_token(struct wp_aws_fetch *fetch, const struct wp_aws_role *rol
 {
     struct wp_buf text = wp_buf_make(TOKEN_MAX);
     if (wp_file_read(role->web_token_file, &text))
-        *out = wp_arena_copy(fetch->arena, wp_view_trim(wp_buf_view(&text)));
+        *out = wp_arena_copy(fetch->common.arena, wp_view_trim(wp_buf_view(&text)));
     wp_buf_free(&text);
     return out->len > 0;
 }
@@ -74,7 +77,7 @@ static wp_view sts_endpoint(struct wp_aws_fetch *fetch)
         return fetch->source->config.sts_endpoint;
     if (own != NULL || any != NULL)
         return wp_view_of(own != NULL ? own : any);
-    return wp_arena_printf(fetch->arena, "https://sts.%.*s.amazonaws.com",
+    return wp_arena_printf(fetch->common.arena, "https://sts.%.*s.amazonaws.com",
                            WP_VIEW_ARG(region_for_sts(fetch)));
 }
 
@@ -84,7 +87,8 @@ static bool build_form(struct wp_aws_fetch *fetch, const struct wp_aws_role *rol
     wp_view token = {NULL, 0};
     bool web = role->web_token_file[0] != '\0';
     if (web && !read_token(fetch, role, &token)) {
-        wp_aws_fail(fetch, "the web identity token file %s cannot be read", role->web_token_file);
+        wp_fetch_fail(&fetch->common, "the web identity token file %s cannot be read",
+                      role->web_token_file);
         return false;
     }
     wp_buf_printf(&form, "Action=%s&Version=2011-06-15",
@@ -95,10 +99,10 @@ static bool build_form(struct wp_aws_fetch *fetch, const struct wp_aws_role *rol
     if (!web)
         form_field(&form, "ExternalId", wp_view_of(role->external_id));
     wp_buf_printf(&form, "&DurationSeconds=%u", role->duration_s);
-    fetch->body =
-        wp_buf_ok(&form) ? wp_arena_copy(fetch->arena, wp_buf_view(&form)) : (wp_view){NULL, 0};
+    fetch->common.body = wp_buf_ok(&form) ? wp_arena_copy(fetch->common.arena, wp_buf_view(&form))
+                                          : (wp_view){NULL, 0};
     wp_buf_free(&form);
-    return fetch->body.ptr != NULL;
+    return fetch->common.body.ptr != NULL;
 }
 
 static enum wp_err build_headers(struct wp_aws_fetch *fetch, const struct wp_aws_role *role,
@@ -116,31 +120,31 @@ static enum wp_err build_headers(struct wp_aws_fetch *fetch, const struct wp_aws
                                        .wall_ms = wp_wall_ms()};
     const struct wp_aws_keys keys = {wp_view_of(fetch->keys.id), wp_view_of(fetch->keys.secret),
                                      wp_view_of(fetch->keys.token)};
-    wp_headers_init(&fetch->headers, fetch->arena);
-    enum wp_err err = wp_headers_add(&fetch->headers, WP_VIEW("host"), url->authority);
+    wp_headers_init(&fetch->common.headers, fetch->common.arena);
+    enum wp_err err = wp_headers_add(&fetch->common.headers, WP_VIEW("host"), url->authority);
     if (err == WP_OK)
-        err = wp_headers_add(&fetch->headers, type.name, type.value);
-    wp_sha256_hex(fetch->body, request.payload_hash);
+        err = wp_headers_add(&fetch->common.headers, type.name, type.value);
+    wp_sha256_hex(fetch->common.body, request.payload_hash);
     if (err == WP_OK && role->web_token_file[0] == '\0')
-        err = wp_sigv4_sign(&request, &keys, &fetch->headers);
+        err = wp_sigv4_sign(&request, &keys, &fetch->common.headers);
     return err;
 }
 
 void wp_aws_next_role(struct wp_aws_fetch *fetch)
 {
     struct wp_url url;
-    if (fetch->failed || fetch->role_count == 0) {
+    if (fetch->common.failed || fetch->role_count == 0) {
         wp_aws_finish(fetch);
         return;
     }
     const struct wp_aws_role *role = &fetch->roles[--fetch->role_count];
     wp_view endpoint = sts_endpoint(fetch);
     if (!wp_url_parse(endpoint, &url))
-        wp_aws_fail(fetch, "the STS endpoint is not a URL");
-    if (!fetch->failed && (!build_form(fetch, role) ||
-                           build_headers(fetch, role, &url, region_for_sts(fetch)) != WP_OK))
-        wp_aws_fail(fetch, "out of memory");
-    if (fetch->failed)
+        wp_fetch_fail(&fetch->common, "the STS endpoint is not a URL");
+    if (!fetch->common.failed && (!build_form(fetch, role) ||
+                                  build_headers(fetch, role, &url, region_for_sts(fetch)) != WP_OK))
+        wp_fetch_fail(&fetch->common, "out of memory");
+    if (fetch->common.failed)
         wp_aws_finish(fetch);
     else
         wp_aws_call(fetch, "POST", endpoint, STS_MS, answered);

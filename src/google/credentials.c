@@ -1,6 +1,5 @@
 #include "google/credentials.h"
 
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +9,8 @@
 #include "base/codec.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/url.h"
 #include "crypto/sign.h"
+#include "http/fetch.h"
 #include "json/doc.h"
 #include "json/writer.h"
 
@@ -19,7 +18,6 @@ enum {
     SOURCE_MAGIC = 0x474f4f47,
     TOKEN_MAX = 8192,
     FILE_MAX = 256 * 1024,
-    ANSWER_MAX = 256 * 1024,
     CALL_MS = 10000,
     METADATA_MS = 3000,
     ASSERTION_S = 3600,
@@ -38,19 +36,12 @@ struct wp_google_source {
 };
 
 struct fetch {
+    struct wp_fetch common; // must be the first
     struct wp_google_source *source;
-    struct wp_loop *loop;
-    struct wp_client *client;
-    struct wp_arena *arena;
-    wp_view url, body; // of the request for a token; an empty body is a GET
-    struct wp_headers headers;
-    struct wp_call *call;
-    struct wp_buf answer;
-    int status;
-    char token[TOKEN_MAX], description[256], error[512];
+    wp_view url; // of the request for a token; without a body it is a GET
+    bool at_metadata;
+    char token[TOKEN_MAX], description[256];
     int64_t expires_ms;
-    bool failed, metadata;
-    uint64_t failures; // of allocations, before it began
 };
 
 struct wp_google_source *wp_google_source_create(wp_view credentials)
@@ -86,23 +77,11 @@ void wp_google_source_unref(struct wp_google_source *source)
     wp_free(source);
 }
 
-static void fail(struct fetch *fetch, const char *format, ...) WP_PRINTF(2, 3);
-
-static void fail(struct fetch *fetch, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    if (!fetch->failed)
-        vsnprintf(fetch->error, sizeof(fetch->error), format, args);
-    va_end(args);
-    fetch->failed = true;
-}
-
 // Step 1, on the pool: which credentials there are, and the request for a token.
 
 static wp_view part_of(struct fetch *fetch, wp_view json)
 {
-    char *text = wp_arena_alloc(fetch->arena, wp_base64_encoded_len(json.len) + 1);
+    char *text = wp_arena_alloc(fetch->common.arena, wp_base64_encoded_len(json.len) + 1);
     struct wp_buf buf = wp_buf_make(FILE_MAX);
     size_t len = 0;
     wp_base64_append(&buf, json);
@@ -127,7 +106,7 @@ static wp_view claims(struct fetch *fetch, wp_view email, wp_view token_uri)
     wp_json_put_i64(&w, "iat", now_s);
     wp_json_put_i64(&w, "exp", now_s + ASSERTION_S);
     wp_json_close(&w);
-    wp_view copy = wp_arena_copy(fetch->arena, wp_buf_view(&buf));
+    wp_view copy = wp_arena_copy(fetch->common.arena, wp_buf_view(&buf));
     wp_buf_free(&buf);
     return copy;
 }
@@ -140,22 +119,25 @@ static void from_service_account(struct fetch *fetch, const struct wp_json_val *
     wp_view uri = wp_json_str(wp_json_get(root, "token_uri"));
     uint8_t signature[WP_RS256_MAX];
     size_t signature_len;
-    fetch->url = wp_arena_copy(fetch->arena, uri.len > 0 ? uri : wp_view_of(default_token_uri));
+    fetch->url =
+        wp_arena_copy(fetch->common.arena, uri.len > 0 ? uri : wp_view_of(default_token_uri));
     snprintf(fetch->description, sizeof(fetch->description), "service account %.*s",
              WP_VIEW_ARG(email));
     wp_view head = part_of(fetch, WP_VIEW("{\"alg\":\"RS256\",\"typ\":\"JWT\"}"));
     wp_view middle = part_of(fetch, claims(fetch, email, fetch->url));
     wp_view signed_part =
-        wp_arena_printf(fetch->arena, "%.*s.%.*s", WP_VIEW_ARG(head), WP_VIEW_ARG(middle));
+        wp_arena_printf(fetch->common.arena, "%.*s.%.*s", WP_VIEW_ARG(head), WP_VIEW_ARG(middle));
     wp_log_register_secret(key);
     if (email.len == 0 || !wp_rs256_sign(key, signed_part, signature, &signature_len)) {
-        fail(fetch, "the service account's JSON has no client_email, or its private_key is no RSA "
-                    "key; create a new key for the account");
+        wp_fetch_fail(
+            &fetch->common,
+            "the service account's JSON has no client_email, or its private_key is no RSA "
+            "key; create a new key for the account");
         return;
     }
     wp_view tail = part_of(fetch, wp_view_make((const char *)signature, signature_len));
-    fetch->body = wp_arena_printf(
-        fetch->arena,
+    fetch->common.body = wp_arena_printf(
+        fetch->common.arena,
         "grant_type=urn%%3Aietf%%3Aparams%%3Aoauth%%3Agrant-type%%3Ajwt-bearer&assertion=%.*s.%.*s",
         WP_VIEW_ARG(signed_part), WP_VIEW_ARG(tail));
 }
@@ -174,8 +156,9 @@ static void from_user(struct fetch *fetch, const struct wp_json_val *root)
     form_field(&form, "client_id", wp_json_str(wp_json_get(root, "client_id")));
     form_field(&form, "client_secret", wp_json_str(wp_json_get(root, "client_secret")));
     form_field(&form, "refresh_token", wp_json_str(wp_json_get(root, "refresh_token")));
-    fetch->url = wp_arena_copy(fetch->arena, uri.len > 0 ? uri : wp_view_of(default_token_uri));
-    fetch->body = wp_arena_copy(fetch->arena, wp_buf_view(&form));
+    fetch->url =
+        wp_arena_copy(fetch->common.arena, uri.len > 0 ? uri : wp_view_of(default_token_uri));
+    fetch->common.body = wp_arena_copy(fetch->common.arena, wp_buf_view(&form));
     wp_buf_free(&form);
     wp_log_register_secret(wp_json_str(wp_json_get(root, "refresh_token")));
     wp_log_register_secret(wp_json_str(wp_json_get(root, "client_secret")));
@@ -184,17 +167,18 @@ static void from_user(struct fetch *fetch, const struct wp_json_val *root)
 
 static void from_json(struct fetch *fetch, wp_view text, const char *where)
 {
-    const struct wp_json_val *root = wp_json_parse(fetch->arena, text);
+    const struct wp_json_val *root = wp_json_parse(fetch->common.arena, text);
     wp_view type = wp_json_str(wp_json_get(root, "type"));
     if (wp_view_is(type, "service_account"))
         from_service_account(fetch, root);
     else if (wp_view_is(type, "authorized_user"))
         from_user(fetch, root);
     else
-        fail(fetch,
-             "%s holds Google credentials of the type \"%.*s\"; a service account's key or "
-             "gcloud's own credentials are understood",
-             where, WP_VIEW_ARG(wp_view_sub(type, 0, 40)));
+        wp_fetch_fail(
+            &fetch->common,
+            "%s holds Google credentials of the type \"%.*s\"; a service account's key or "
+            "gcloud's own credentials are understood",
+            where, WP_VIEW_ARG(wp_view_sub(type, 0, 40)));
 }
 
 static void from_file(struct fetch *fetch, const char *path)
@@ -203,16 +187,16 @@ static void from_file(struct fetch *fetch, const char *path)
     if (wp_file_read(path, &text))
         from_json(fetch, wp_buf_view(&text), path);
     else
-        fail(fetch, "the Google credentials %s cannot be read", path);
+        wp_fetch_fail(&fetch->common, "the Google credentials %s cannot be read", path);
     wp_buf_free(&text);
 }
 
 static void from_metadata(struct fetch *fetch)
 {
     const char *host = getenv("GCE_METADATA_HOST");
-    fetch->metadata = true;
+    fetch->at_metadata = true;
     fetch->url =
-        wp_arena_printf(fetch->arena,
+        wp_arena_printf(fetch->common.arena,
                         "http://%s/computeMetadata/v1/instance/service-accounts/default/"
                         "token",
                         host != NULL && host[0] != '\0' ? host : "metadata.google.internal");
@@ -264,137 +248,76 @@ static void store(void *owner, void *value)
 static void finish(struct fetch *fetch)
 {
     struct wp_google_source *source = fetch->source;
-    if (fetch->failed)
-        wp_log(WP_LOG_ERROR, "google", "%s", fetch->error);
-    if (fetch->failed && wp_alloc_failures() != fetch->failures)
-        wp_renewal_give_up(&source->renewal, fetch->loop);
-    else
-        wp_renewal_finish(&source->renewal, fetch->loop, store, source, fetch, fetch->expires_ms,
-                          fetch->failed ? fetch->error : NULL);
-    wp_buf_free(&fetch->answer);
-    wp_arena_destroy(fetch->arena);
+    if (fetch->common.failed)
+        wp_log(WP_LOG_ERROR, "google", "%s", fetch->common.error);
+    wp_fetch_end(&fetch->common, store, source, fetch, fetch->expires_ms);
     wp_google_source_unref(source);
-    wp_free(fetch);
 }
 
-static void on_head(void *state, int status, const struct wp_headers *headers)
+static void take_token(struct fetch *fetch)
 {
-    (void)headers;
-    ((struct fetch *)state)->status = status;
-}
-
-static void on_body(void *state, wp_view bytes)
-{
-    wp_buf_append(&((struct fetch *)state)->answer, bytes);
-}
-
-static void on_end(void *state)
-{
-    struct fetch *fetch = state;
-    const struct wp_json_val *root = wp_json_parse(fetch->arena, wp_buf_view(&fetch->answer));
+    const struct wp_json_val *root =
+        wp_json_parse(fetch->common.arena, wp_buf_view(&fetch->common.answer));
     wp_view token = wp_json_str(wp_json_get(root, "access_token"));
     wp_view reason = wp_json_str(wp_json_get(root, "error"));
-    fetch->call = NULL;
-    if (fetch->status != 200 || token.len == 0 || token.len >= TOKEN_MAX) {
-        fail(fetch, "%s: the token endpoint answered %d %.*s%s", fetch->description, fetch->status,
-             WP_VIEW_ARG(wp_view_sub(reason, 0, 80)),
-             wp_view_is(reason, "invalid_grant")
-                 ? "; the key was revoked or the clock is wrong (gcloud auth application-default "
-                   "login)"
-                 : "");
-    } else {
-        snprintf(fetch->token, sizeof(fetch->token), "%.*s", WP_VIEW_ARG(token));
-        fetch->expires_ms =
-            wp_wall_ms() + wp_json_i64(wp_json_get(root, "expires_in"), 3600) * 1000;
-        wp_log_register_secret(token);
+    if (fetch->common.status != 200 || token.len == 0 || token.len >= TOKEN_MAX) {
+        wp_fetch_fail(&fetch->common, "%s: the token endpoint answered %d %.*s%s",
+                      fetch->description, fetch->common.status,
+                      WP_VIEW_ARG(wp_view_sub(reason, 0, 80)),
+                      wp_view_is(reason, "invalid_grant")
+                          ? "; the key was revoked or the clock is wrong (gcloud auth "
+                            "application-default login)"
+                          : "");
+        return;
     }
-    finish(fetch);
+    snprintf(fetch->token, sizeof(fetch->token), "%.*s", WP_VIEW_ARG(token));
+    fetch->expires_ms = wp_wall_ms() + wp_json_i64(wp_json_get(root, "expires_in"), 3600) * 1000;
+    wp_log_register_secret(token);
 }
 
-static void on_error(void *state, enum wp_err err, const char *detail)
+static void answered(void *arg)
 {
-    struct fetch *fetch = state;
-    (void)detail;
-    fetch->call = NULL;
-    fail(fetch, "%s: %s",
-         fetch->metadata ? "no Google credentials: set vertex_credentials or "
-                           "GOOGLE_APPLICATION_CREDENTIALS; the metadata server did not answer"
-                         : "the token endpoint did not answer",
-         wp_err_info(err)->sentence);
+    struct fetch *fetch = arg;
+    if (fetch->common.status != 0)
+        take_token(fetch);
+    else
+        wp_fetch_fail(&fetch->common, "%s: %s",
+                      fetch->at_metadata
+                          ? "no Google credentials: set vertex_credentials or "
+                            "GOOGLE_APPLICATION_CREDENTIALS; the metadata server did not answer"
+                          : "the token endpoint did not answer",
+                      fetch->common.call_error);
     finish(fetch);
-}
-
-static const struct wp_call_events CALL_EVENTS = {on_head, on_body, on_end, on_error};
-
-static enum wp_err build_headers(struct fetch *fetch, const struct wp_url *url)
-{
-    wp_headers_init(&fetch->headers, fetch->arena);
-    enum wp_err err = wp_headers_add(&fetch->headers, WP_VIEW("host"), url->authority);
-    if (err == WP_OK && fetch->metadata)
-        return wp_headers_add(&fetch->headers, WP_VIEW("metadata-flavor"), WP_VIEW("Google"));
-    if (err == WP_OK)
-        err = wp_headers_add(&fetch->headers, WP_VIEW("content-type"),
-                             WP_VIEW("application/x-www-form-urlencoded"));
-    return err;
 }
 
 static void gathered(void *arg)
 {
     struct fetch *fetch = arg;
-    struct wp_url url;
-    uint32_t timeout_ms = fetch->metadata ? METADATA_MS : CALL_MS;
-    if (wp_alloc_failures() != fetch->failures) // half a request would be refused
-        fail(fetch, "out of memory");
-    if (!fetch->failed && !wp_url_parse(fetch->url, &url))
-        fail(fetch, "the token endpoint is not a URL");
-    if (!fetch->failed && build_headers(fetch, &url) != WP_OK)
-        fail(fetch, "out of memory");
-    if (fetch->failed) {
-        finish(fetch);
-        return;
+    struct wp_fetch *common = &fetch->common;
+    if (!common->failed && wp_fetch_begin(common, fetch->url)) {
+        if (fetch->at_metadata)
+            wp_fetch_add_header(common, "metadata-flavor", WP_VIEW("Google"));
+        else
+            wp_fetch_add_header(common, "content-type",
+                                WP_VIEW("application/x-www-form-urlencoded"));
     }
-    const struct wp_call_request request = {
-        .tls = url.tls,
-        .host = url.host,
-        .port = url.port,
-        .method = fetch->metadata ? WP_VIEW("GET") : WP_VIEW("POST"),
-        .target = url.path.len > 0 ? url.path : WP_VIEW("/"),
-        .headers = fetch->headers.list,
-        .header_count = fetch->headers.count,
-        .body = &fetch->body,
-        .body_count = fetch->body.len > 0 ? 1 : 0,
-        .connect_timeout_ms = timeout_ms,
-        .first_byte_timeout_ms = timeout_ms,
-        .idle_timeout_ms = timeout_ms,
-        .retry_stale = true,
-        .allow_link_local = fetch->metadata,
-    };
-    if (wp_call_start(fetch->client, &request, &CALL_EVENTS, fetch, &fetch->call) != WP_OK) {
-        fail(fetch, "out of memory");
+    common->metadata = fetch->at_metadata;
+    if (!wp_fetch_call(common, fetch->at_metadata ? "GET" : "POST", fetch->url,
+                       fetch->at_metadata ? METADATA_MS : CALL_MS, answered))
         finish(fetch);
-    }
 }
 
 static bool start(void *owner, struct wp_loop *loop, struct wp_client *client)
 {
     struct wp_google_source *source = owner;
-    uint64_t failures = wp_alloc_failures();
-    struct fetch *fetch = wp_alloc(sizeof(*fetch));
-    struct wp_arena *arena = wp_arena_create(0);
-    if (fetch != NULL && arena != NULL) {
-        fetch->source = source;
-        fetch->failures = failures;
-        fetch->loop = loop;
-        fetch->client = client;
-        fetch->arena = arena;
-        fetch->answer = wp_buf_make(ANSWER_MAX);
-        wp_google_source_ref(source);
-        if (wp_loop_work(loop, gather, gathered, fetch) == WP_OK)
-            return true;
-        wp_google_source_unref(source);
-    }
-    wp_arena_destroy(arena);
-    wp_free(fetch);
+    struct fetch *fetch = wp_fetch_create(sizeof(*fetch), &source->renewal, loop, client);
+    if (fetch == NULL)
+        return false;
+    fetch->source = source;
+    wp_google_source_ref(source);
+    if (wp_fetch_start(&fetch->common, gather, gathered))
+        return true;
+    wp_google_source_unref(source);
     return false;
 }
 

@@ -115,10 +115,10 @@ static int clean_up(void **state)
 static struct wp_aws_fetch *gather(struct wp_aws_source_config config)
 {
     static struct wp_aws_fetch fetch;
-    wp_arena_destroy(fetch.arena);
+    wp_arena_destroy(fetch.common.arena);
     wp_aws_source_unref(fetch.source);
-    fetch =
-        (struct wp_aws_fetch){.source = wp_aws_source_create(&config), .arena = wp_arena_create(0)};
+    fetch = (struct wp_aws_fetch){.source = wp_aws_source_create(&config),
+                                  .common.arena = wp_arena_create(0)};
     wp_aws_gather(&fetch);
     return &fetch;
 }
@@ -132,7 +132,7 @@ static void static_keys_of_profiles(void **state)
 {
     (void)state;
     struct wp_aws_fetch *fetch = gather_profile("account-1");
-    assert_false(fetch->failed);
+    assert_false(fetch->common.failed);
     assert_string_equal(fetch->keys.id, "AKIDONE");
     assert_string_equal(fetch->keys.secret, "first");
     assert_string_equal(fetch->keys.token, "");
@@ -149,7 +149,7 @@ static void roles_are_assumed_from_their_source(void **state)
 {
     (void)state;
     struct wp_aws_fetch *fetch = gather_profile("role");
-    assert_false(fetch->failed);
+    assert_false(fetch->common.failed);
     assert_int_equal(fetch->role_count, 1);
     assert_string_equal(fetch->roles[0].arn, "arn:aws:iam::1:role/r");
     assert_string_equal(fetch->roles[0].session, "me");
@@ -164,7 +164,7 @@ static void roles_are_assumed_from_their_source(void **state)
     assert_int_equal(fetch->role_count, 1);
     assert_string_equal(fetch->keys.id, "AKIDSELF");
     fetch = gather_profile("web");
-    assert_false(fetch->failed);
+    assert_false(fetch->common.failed);
     assert_string_equal(fetch->roles[0].web_token_file, "/var/run/token");
     assert_string_equal(fetch->roles[0].session, "warmpath");
     fetch = gather_profile("instance");
@@ -177,7 +177,7 @@ static void roles_are_assumed_from_their_source(void **state)
     // the same role, named by the deployment and by its profile
     fetch = gather((struct wp_aws_source_config){.profile = WP_VIEW("role"),
                                                  .role_arn = WP_VIEW("arn:aws:iam::1:role/r")});
-    assert_false(fetch->failed);
+    assert_false(fetch->common.failed);
     assert_int_equal(fetch->role_count, 1);
 }
 
@@ -197,10 +197,10 @@ static void what_cannot_work_says_what_to_do(void **state)
     };
     for (size_t i = 0; i < WP_COUNT_OF(rows); i++) {
         struct wp_aws_fetch *fetch = gather_profile(rows[i].profile);
-        assert_true(fetch->failed);
-        if (strstr(fetch->error, rows[i].error) == NULL)
-            print_error("%s: %s\n", rows[i].profile, fetch->error);
-        assert_non_null(strstr(fetch->error, rows[i].error));
+        assert_true(fetch->common.failed);
+        if (strstr(fetch->common.error, rows[i].error) == NULL)
+            print_error("%s: %s\n", rows[i].profile, fetch->common.error);
+        assert_non_null(strstr(fetch->common.error, rows[i].error));
     }
 }
 
@@ -208,7 +208,7 @@ static void programs_and_the_environment(void **state)
 {
     (void)state;
     struct wp_aws_fetch *fetch = gather_profile("process");
-    assert_false(fetch->failed);
+    assert_false(fetch->common.failed);
     assert_string_equal(fetch->keys.id, "AKIDPROCESS");
     assert_string_equal(fetch->keys.token, "tok");
     assert_true(fetch->keys.expires_ms > 4000000000000);
@@ -228,7 +228,7 @@ static void programs_and_the_environment(void **state)
     fetch = gather((struct wp_aws_source_config){.region = WP_VIEW("us-east-1")});
     assert_string_equal(fetch->keys.id, "AKIDENV");
     fetch = gather_profile("environment");
-    assert_false(fetch->failed);
+    assert_false(fetch->common.failed);
     assert_string_equal(fetch->keys.id, "AKIDENV");
     assert_int_equal(fetch->role_count, 1);
     // a profile that the deployment names goes before the environment, explicit keys too
@@ -246,7 +246,7 @@ static void a_web_identity_of_the_environment(void **state)
     setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/token", 1);
     struct wp_aws_fetch *fetch =
         gather((struct wp_aws_source_config){.region = WP_VIEW("us-east-1")});
-    assert_false(fetch->failed);
+    assert_false(fetch->common.failed);
     assert_int_equal(fetch->role_count, 1);
     assert_string_equal(fetch->roles[0].arn, "arn:aws:iam::8:role/pod");
     assert_string_equal(fetch->roles[0].web_token_file, "/var/run/secrets/token");
