@@ -13,10 +13,12 @@ enum {
     ALIGNMENT = 16,
 };
 
+static const size_t NO_LIMIT = SIZE_MAX - ALIGNMENT;
+
 struct chunk {
     struct chunk *next;
-    size_t size; // of data
-    size_t used;
+    size_t size;    // of data
+    size_t used;    // once it is no longer the newest
     size_t padding; // keeps data aligned to 16
     char data[];
 };
@@ -30,11 +32,12 @@ struct hook {
 // Lies in its own first chunk.
 struct wp_arena {
     uint32_t magic;
+    char *at, *end;        // what the newest chunk has left
+    size_t left;           // bytes that may still be handed out
     struct chunk *current; // newest first
     struct hook *hooks;
-    size_t limit;
-    size_t used;
-    size_t held; // bytes of all chunks
+    size_t limit; // what was left in the beginning
+    size_t held;  // bytes of all chunks
 };
 
 // Spare chunks --------------------------------------------------------------------------------
@@ -200,9 +203,17 @@ struct wp_arena *wp_arena_create_with(size_t limit, size_t first)
     if (chunk == NULL)
         return NULL;
     struct wp_arena *arena = (struct wp_arena *)(void *)chunk->data;
-    *arena =
-        (struct wp_arena){.magic = ARENA_MAGIC, .current = chunk, .limit = limit, .held = size};
-    chunk->used = sizeof(*arena);
+    if (limit == 0 || limit > NO_LIMIT)
+        limit = NO_LIMIT;
+    *arena = (struct wp_arena){
+        .magic = ARENA_MAGIC,
+        .at = chunk->data + sizeof(*arena),
+        .end = chunk->data + size,
+        .left = limit,
+        .current = chunk,
+        .limit = limit,
+        .held = size,
+    };
     return arena;
 }
 
@@ -232,7 +243,34 @@ static size_t next_size(const struct wp_arena *arena)
     return size;
 }
 
-static struct chunk *grow(struct wp_arena *arena, size_t size)
+static void begin_chunk(struct wp_arena *arena, struct chunk *chunk)
+{
+    arena->current->used = (size_t)(arena->at - arena->current->data);
+    chunk->next = arena->current;
+    arena->current = chunk;
+    arena->at = chunk->data;
+    arena->end = chunk->data + chunk->size;
+}
+
+// Bytes that are skipped so that `at` is aligned.
+static size_t padding_at(const char *at, size_t alignment)
+{
+    return -(uintptr_t)at & (alignment - 1);
+}
+
+// The chunk before the newest, which a large piece may have left half empty.
+static void *use_rest(struct chunk *chunk, size_t size, size_t alignment)
+{
+    if (chunk == NULL)
+        return NULL;
+    size_t at = chunk->used + padding_at(chunk->data + chunk->used, alignment);
+    if (at > chunk->size || chunk->size - at < size)
+        return NULL;
+    chunk->used = at + size;
+    return chunk->data + at;
+}
+
+static void *grow(struct wp_arena *arena, size_t size)
 {
     size_t regular = next_size(arena), want = size > regular ? size : regular;
     struct chunk *chunk = take_chunk(want);
@@ -241,51 +279,40 @@ static struct chunk *grow(struct wp_arena *arena, size_t size)
     arena->held += want;
     if (size > regular) {
         // A large piece of its own must not waste what the current chunk has left.
+        chunk->used = size;
         chunk->next = arena->current->next;
         arena->current->next = chunk;
-        return chunk;
+        return chunk->data;
     }
-    chunk->next = arena->current;
-    arena->current = chunk;
-    return chunk;
+    begin_chunk(arena, chunk);
+    arena->at += size;
+    return chunk->data;
 }
 
-static size_t aligned(size_t at, size_t alignment)
+// What the newest chunk has no room for.
+static __attribute__((noinline)) void *reserve_elsewhere(struct wp_arena *arena, size_t size,
+                                                         size_t alignment)
 {
-    return (at + alignment - 1) & ~(alignment - 1);
-}
-
-static bool has_room(const struct chunk *chunk, size_t size, size_t alignment)
-{
-    size_t at = aligned(chunk->used, alignment);
-    return at <= chunk->size && chunk->size - at >= size;
-}
-
-// The newest chunk, or the one before it, which a large piece may have left half empty.
-static struct chunk *with_room(struct chunk *newest, size_t size, size_t alignment)
-{
-    if (has_room(newest, size, alignment))
-        return newest;
-    return newest->next != NULL && has_room(newest->next, size, alignment) ? newest->next : NULL;
+    void *ptr = use_rest(arena->current->next, size, alignment);
+    if (ptr == NULL)
+        ptr = grow(arena, size);
+    if (ptr != NULL)
+        arena->left -= size;
+    return ptr;
 }
 
 // Not zeroed. Strings need no alignment: packed they are a third shorter.
-static void *reserve(struct wp_arena *arena, size_t size, size_t alignment)
+static inline void *reserve(struct wp_arena *arena, size_t size, size_t alignment)
 {
     WP_CHECK_MAGIC(arena, ARENA_MAGIC);
-    if (size > SIZE_MAX - ALIGNMENT)
+    if (size > arena->left || wp_alloc_must_fail())
         return NULL;
-    if ((arena->limit != 0 && size > arena->limit - arena->used) || wp_alloc_must_fail())
-        return NULL;
-    struct chunk *chunk = with_room(arena->current, size, alignment);
-    if (chunk == NULL)
-        chunk = grow(arena, size);
-    if (chunk == NULL)
-        return NULL;
-    size_t at = aligned(chunk->used, alignment);
-    void *ptr = chunk->data + at;
-    chunk->used = at + size;
-    arena->used += size;
+    size_t padding = padding_at(arena->at, alignment);
+    if (padding + size > (size_t)(arena->end - arena->at))
+        return reserve_elsewhere(arena, size, alignment);
+    char *ptr = arena->at + padding;
+    arena->at = ptr + size;
+    arena->left -= size;
     return ptr;
 }
 
@@ -310,7 +337,13 @@ void *wp_arena_array(struct wp_arena *arena, size_t count, size_t size)
 
 wp_view wp_arena_copy(struct wp_arena *arena, wp_view v)
 {
-    return wp_arena_concat(arena, &v, 1);
+    char *ptr = reserve(arena, v.len + 1, 1);
+    if (ptr == NULL)
+        return (wp_view){NULL, 0};
+    if (v.len > 0)
+        memcpy(ptr, v.ptr, v.len);
+    ptr[v.len] = '\0';
+    return wp_view_make(ptr, v.len);
 }
 
 char *wp_arena_cstring(struct wp_arena *arena, wp_view v)
@@ -374,5 +407,5 @@ bool wp_arena_on_destroy(struct wp_arena *arena, void (*fn)(void *arg), void *ar
 
 size_t wp_arena_used(const struct wp_arena *arena)
 {
-    return arena->used;
+    return arena->limit - arena->left;
 }

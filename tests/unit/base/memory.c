@@ -37,6 +37,61 @@ static void arena_limits_and_hooks(void **state)
     wp_arena_destroy(NULL);
 }
 
+// Pieces of all sizes, strings between what must be aligned: none lies in another.
+static void arena_pieces_keep_apart(void **state)
+{
+    (void)state;
+    enum { PIECES = 3000, MOST = 3000 };
+    struct wp_arena *arena = wp_arena_create_with(0, 1024);
+    struct {
+        const char *ptr;
+        size_t len;
+    } pieces[PIECES];
+    char *text = malloc(MOST);
+    size_t total = 0;
+    for (size_t i = 0; i < PIECES; i++) {
+        size_t len = wp_random_below(i % 50 == 0 ? MOST : 60);
+        memset(text, (int)i, len);
+        if (i % 3 == 0) {
+            char *ptr = wp_arena_raw(arena, len);
+            assert_int_equal((uintptr_t)ptr % 16, 0);
+            pieces[i].ptr = memcpy(ptr, text, len);
+            total += len;
+        } else {
+            wp_view copy = wp_arena_copy(arena, wp_view_make(text, len));
+            assert_int_equal(copy.ptr[len], '\0');
+            pieces[i].ptr = copy.ptr;
+            total += len + 1;
+        }
+        pieces[i].len = len;
+    }
+    for (size_t i = 0; i < PIECES; i++)
+        for (size_t at = 0; at < pieces[i].len; at++)
+            assert_int_equal((unsigned char)pieces[i].ptr[at], i & 0xff);
+    assert_int_equal(wp_arena_used(arena), total);
+    wp_arena_destroy(arena);
+    free(text);
+}
+
+// To the byte, whatever chunks the pieces lie in; what did not fit changes nothing.
+static void arena_limit_is_exact(void **state)
+{
+    (void)state;
+    struct wp_arena *arena = wp_arena_create(5000);
+    assert_non_null(wp_arena_alloc(arena, 4990));
+    assert_null(wp_arena_alloc(arena, 11));
+    assert_null(wp_arena_copy(arena, WP_VIEW("0123456789")).ptr); // and its NUL
+    assert_view(wp_arena_copy(arena, WP_VIEW("012345678")), "012345678");
+    assert_int_equal(wp_arena_used(arena), 5000);
+    assert_null(wp_arena_raw(arena, 1));
+    wp_arena_destroy(arena);
+    arena = wp_arena_create(0);
+    assert_null(wp_arena_raw(arena, SIZE_MAX));
+    assert_null(wp_arena_raw(arena, SIZE_MAX - 8));
+    assert_non_null(wp_arena_raw(arena, 1));
+    wp_arena_destroy(arena);
+}
+
 static void *make_arena(void *arg)
 {
     struct wp_arena *arena = wp_arena_create(0);
@@ -180,6 +235,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arena_limits_and_hooks),
+        cmocka_unit_test(arena_pieces_keep_apart),
+        cmocka_unit_test(arena_limit_is_exact),
         cmocka_unit_test(arena_totals_add_up_over_threads),
         cmocka_unit_test(buf_stops_at_its_maximum),
         cmocka_unit_test(pool_trim_follows_use),
