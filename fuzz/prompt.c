@@ -94,12 +94,14 @@ static void check_unmarked(struct wp_arena *arena, const struct wp_request *requ
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct wp_hash_key key = {0};
+    static const uint8_t secret[WP_HASH_SECRET_LEN];
+    struct wp_hash_key key;
     struct wp_request request;
     struct wp_prompt prompt;
     const char *detail = NULL;
     size_t offset = 0;
     wp_view input = fuzz_view(data, size);
+    wp_hash_key_set(&key, secret);
     const unsigned options_byte = fuzz_byte(&input);
     const struct wp_chain_options options = {.key = &key,
                                              .collapse_tool_runs = (options_byte & 1) != 0};

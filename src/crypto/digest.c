@@ -111,13 +111,21 @@ bool wp_equal_constant_time(const void *a, const void *b, size_t len)
     return CRYPTO_memcmp(a, b, len) == 0;
 }
 
+void wp_hash_key_set(struct wp_hash_key *key, const uint8_t secret[WP_HASH_SECRET_LEN])
+{
+    memcpy(key->secret, secret, sizeof(key->secret));
+    key->nothing = wp_hash128(key, WP_VIEW(""));
+}
+
 void wp_hash_key_init(struct wp_hash_key *key, wp_view seed)
 {
+    uint8_t secret[WP_HASH_SECRET_LEN];
     for (size_t i = 0; i < WP_HASH_SECRET_LEN / WP_SHA256_LEN; i++) {
         const char number = (char)i;
         const wp_view parts[] = {WP_VIEW("warmpath prefix hash"), wp_view_make(&number, 1), seed};
-        wp_sha256_spans(parts, 3, key->secret + i * WP_SHA256_LEN);
+        wp_sha256_spans(parts, 3, secret + i * WP_SHA256_LEN);
     }
+    wp_hash_key_set(key, secret);
 }
 
 struct wp_hash128 wp_hash128(const struct wp_hash_key *key, wp_view data)
@@ -131,13 +139,25 @@ struct wp_hash128 wp_hash128(const struct wp_hash_key *key, wp_view data)
     return (struct wp_hash128){hash.low64, hash.high64};
 }
 
+struct link {
+    struct wp_hash128 previous, data;
+    uint64_t tag, len;
+};
+
+// Inlined with its length known, XXH3 is four multiplications and what mixes them.
+static __attribute__((flatten)) struct wp_hash128 hash_link(const struct wp_hash_key *key,
+                                                            const struct link *link)
+{
+    XXH128_hash_t hash =
+        XXH3_128bits_withSecret(link, sizeof(*link), key->secret, WP_HASH_SECRET_LEN);
+    return (struct wp_hash128){hash.low64, hash.high64};
+}
+
 struct wp_hash128 wp_hash128_link(const struct wp_hash_key *key, struct wp_hash128 previous,
                                   uint32_t tag, wp_view data)
 {
     // Hash the data, then the fixed-size tuple: no streaming state, nothing allocated.
-    struct {
-        struct wp_hash128 previous, data;
-        uint64_t tag, len;
-    } tuple = {previous, wp_hash128(key, data), tag, data.len};
-    return wp_hash128(key, wp_view_make((const char *)&tuple, sizeof(tuple)));
+    const struct link link = {previous, data.len == 0 ? key->nothing : wp_hash128(key, data), tag,
+                              data.len};
+    return hash_link(key, &link);
 }

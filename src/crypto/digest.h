@@ -28,11 +28,14 @@ static inline bool wp_hash128_eq(struct wp_hash128 a, struct wp_hash128 b)
 }
 
 enum { WP_HASH_SECRET_LEN = 192 };
-struct wp_hash_key {
+struct wp_hash_key { // by wp_hash_key_init or wp_hash_key_set
     uint8_t secret[WP_HASH_SECRET_LEN];
+    struct wp_hash128 nothing; // the hash of no bytes
 };
 // Derives the secret from a seed of any length (replicas that share the seed agree on hashes).
 void wp_hash_key_init(struct wp_hash_key *key, wp_view seed);
+// A key whose secret was kept.
+void wp_hash_key_set(struct wp_hash_key *key, const uint8_t secret[WP_HASH_SECRET_LEN]);
 struct wp_hash128 wp_hash128(const struct wp_hash_key *key, wp_view data);
 // One link of a chain: the hash of (previous, tag, data). O(data.len), no allocation.
 struct wp_hash128 wp_hash128_link(const struct wp_hash_key *key, struct wp_hash128 previous,

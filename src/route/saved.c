@@ -279,7 +279,7 @@ bool wp_router_restore(struct wp_router *router, struct wp_unpack *in, uint64_t 
     if (in->failed)
         return false;
     pthread_mutex_lock(&router->lock);
-    memcpy(router->hash_key.secret, secret.ptr, WP_HASH_SECRET_LEN);
+    wp_hash_key_set(&router->hash_key, (const uint8_t *)secret.ptr);
     restore_scopes(&r);
     restore_model(&r);
     restore_pins(&r);

@@ -47,6 +47,23 @@ static void prefix_hashes(void **state)
     assert_false(wp_hash128_eq(one, wp_hash128_link(&a, one, 1, WP_VIEW("block"))));
     assert_false(wp_hash128_eq(one, wp_hash128_link(&a, none, 1, WP_VIEW("blocks"))));
     assert_false(wp_hash128_eq(one, none));
+    // A link is the hash of what came before, of the data, of tag and length.
+    for (size_t len = 0; len < 400; len += len < 20 ? 1 : 37) {
+        char data[400];
+        memset(data, 'a', len);
+        struct {
+            struct wp_hash128 previous, data;
+            uint64_t tag, len;
+        } tuple = {one, wp_hash128(&a, wp_view_make(data, len)), 77, len};
+        assert_true(
+            wp_hash128_eq(wp_hash128_link(&a, one, 77, wp_view_make(data, len)),
+                          wp_hash128(&a, wp_view_make((const char *)&tuple, sizeof(tuple)))));
+    }
+    struct wp_hash_key kept;
+    wp_hash_key_set(&kept, a.secret);
+    assert_true(wp_hash128_eq(one, wp_hash128_link(&kept, none, 1, WP_VIEW("block"))));
+    assert_true(wp_hash128_eq(wp_hash128_link(&a, none, 1, WP_VIEW("")),
+                              wp_hash128_link(&kept, none, 1, WP_VIEW(""))));
 }
 
 int main(void)
