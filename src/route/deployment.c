@@ -121,13 +121,14 @@ static void collect_rates(struct wp_registry *registry)
 
 void wp_registry_init(struct wp_registry *registry)
 {
-    *registry = (struct wp_registry){wp_map_make(0), wp_map_make(0), wp_map_make(SCOPES_MAX)};
+    *registry = (struct wp_registry){
+        .states = wp_map_make(0), .rates = wp_map_make(0), .scopes = wp_map_make(SCOPES_MAX)};
 }
 
 static void free_state(struct wp_deployment_state *state)
 {
     state->magic = 0;
-    wp_free(state->id);
+    wp_free((char *)(uintptr_t)state->id.ptr);
     wp_free(state);
 }
 
@@ -144,6 +145,7 @@ void wp_registry_free(struct wp_registry *registry)
     cursor = 0;
     while (wp_map_next(&registry->scopes, &cursor, &key, &value))
         wp_free(value);
+    wp_free(registry->current);
     wp_map_free(&registry->states);
     wp_map_free(&registry->rates);
     wp_map_free(&registry->scopes);
@@ -175,9 +177,16 @@ static struct wp_hash128 known_identity(const struct wp_registry *registry,
     return before == NULL ? configured : *before;
 }
 
-struct wp_deployment_state *wp_registry_find(const struct wp_registry *registry, wp_view id)
+struct wp_deployment_state *wp_registry_find(const struct wp_registry *registry,
+                                             const struct wp_deployment_config *deployment)
 {
-    return wp_map_get(&registry->states, id);
+    // A request may hold an earlier snapshot, whose indexes are others.
+    if (deployment->index < registry->current_count) {
+        struct wp_deployment_state *state = registry->current[deployment->index];
+        if (wp_view_eq(state->id, deployment->id))
+            return state;
+    }
+    return wp_map_get(&registry->states, deployment->id);
 }
 
 static struct wp_deployment_state *new_state(wp_view id)
@@ -193,7 +202,7 @@ static struct wp_deployment_state *new_state(wp_view id)
         memcpy(copy, id.ptr, id.len);
     *state = (struct wp_deployment_state){
         .magic = WP_STATE_MAGIC,
-        .id = copy,
+        .id = wp_view_make(copy, id.len),
         .id_hash = wp_stable_hash(id),
         .successes = wp_window_make(MINUTE_NS),
         .failures = wp_window_make(MINUTE_NS),
@@ -205,7 +214,7 @@ static struct wp_deployment_state *new_state(wp_view id)
 
 static struct wp_deployment_state *ensure_state(struct wp_registry *registry, wp_view id)
 {
-    struct wp_deployment_state *state = wp_registry_find(registry, id);
+    struct wp_deployment_state *state = wp_map_get(&registry->states, id);
     if (state != NULL)
         return state;
     state = new_state(id);
@@ -278,8 +287,12 @@ enum wp_err wp_registry_configure(struct wp_registry *registry, struct wp_model 
 {
     size_t count = snapshot->deployment_count;
     struct links *links = wp_alloc((count + 1) * sizeof(*links));
-    if (links == NULL)
+    struct wp_deployment_state **current = wp_alloc((count + 1) * sizeof(links->state));
+    if (links == NULL || current == NULL) {
+        wp_free(links);
+        wp_free(current);
         return WP_ERR_NO_MEMORY;
+    }
     bool complete = true;
     for (size_t i = 0; i < count && complete; i++)
         complete = acquire_links(registry, model, hash_key, &snapshot->deployments[i], &links[i]);
@@ -290,6 +303,14 @@ enum wp_err wp_registry_configure(struct wp_registry *registry, struct wp_model 
             apply_links(model, &links[i]);
         else
             release_links(model, &links[i]);
+        current[i] = links[i].state;
+    }
+    if (complete) {
+        wp_free(registry->current);
+        registry->current = current;
+        registry->current_count = count;
+    } else {
+        wp_free(current);
     }
     wp_free(links);
     wp_registry_collect(registry, model);
@@ -314,7 +335,7 @@ void wp_registry_collect(struct wp_registry *registry, struct wp_model *model)
     struct wp_deployment_state *state;
     while ((state = next_unused(registry)) != NULL) {
         struct links former = {.domain = state->domain, .rate = state->rate};
-        wp_map_remove(&registry->states, wp_view_of(state->id));
+        wp_map_remove(&registry->states, state->id);
         release_links(model, &former);
         release_rate(state->reported);
         free_state(state);

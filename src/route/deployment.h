@@ -40,7 +40,7 @@ struct wp_deployment_state {
     uint32_t magic;
     uint32_t in_flight;
     bool configured;                       // in the current snapshot
-    char *id;                              // NUL-terminated
+    wp_view id;                            // owned
     uint64_t id_hash;                      // the same on every gateway
     struct wp_hash128 identity;            // of the credential and place, without the model
     struct wp_hash128 configured_identity; // before the provider named the cache's scope
@@ -65,13 +65,19 @@ struct wp_deployment_state {
 
 struct wp_registry {
     struct wp_map states; // by id
+    // Those of the current snapshot, by the index of their deployment.
+    struct wp_deployment_state **current;
+    size_t current_count;
     struct wp_map rates;  // by key
     struct wp_map scopes; // learnt identities by the configured ones, from before the start
 };
 
 void wp_registry_init(struct wp_registry *registry);
 void wp_registry_free(struct wp_registry *registry);
-struct wp_deployment_state *wp_registry_find(const struct wp_registry *registry, wp_view id);
+// Of the deployment's id, NULL if there is none; without a search for those of the current
+// snapshot.
+struct wp_deployment_state *wp_registry_find(const struct wp_registry *registry,
+                                             const struct wp_deployment_config *deployment);
 // Makes the states fit the snapshot. On WP_ERR_NO_MEMORY the former states stay in force.
 enum wp_err wp_registry_configure(struct wp_registry *registry, struct wp_model *model,
                                   const struct wp_hash_key *hash_key,

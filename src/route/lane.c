@@ -27,7 +27,7 @@ void wp_lane_open(struct wp_router *router, const struct wp_plan_request *reques
     *lane = (struct wp_lane){
         .deployment = deployment,
         .model = &request->models[index],
-        .state = wp_registry_find(&router->registry, deployment->id),
+        .state = wp_registry_find(&router->registry, deployment),
         .rules = wp_cache_rules(deployment->platform),
         .forecast = {.confidence = 1},
         .admission = {.wait_ms = -1, .headroom = 1},
@@ -40,15 +40,20 @@ void wp_lane_open(struct wp_router *router, const struct wp_plan_request *reques
         lane->domain = domain_of(router, request, lane);
 }
 
-// Lanes of equal rules are searched together.
+// Lanes of equal rules are searched together. Without a breakpoint nothing is found.
 static void search(struct wp_router *router, const struct wp_plan_request *request,
                    struct wp_lane *lanes, uint32_t count, uint32_t first, uint64_t *done)
 {
-    struct wp_domain *domains[WP_PLAN_MAX] = {NULL};
+    struct wp_domain *domains[WP_PLAN_MAX];
     struct wp_sighting sightings[WP_PLAN_MAX];
+    struct wp_breakpoint points[WP_BREAKPOINTS_MAX];
     uint32_t members[WP_PLAN_MAX];
-    uint32_t found = 0;
-    for (uint32_t i = first; i < count; i++) {
+    uint32_t found = 1;
+    if (wp_breakpoints(lanes[first].rules, request->prompt, points) == 0)
+        return;
+    members[0] = first;
+    domains[0] = lanes[first].domain;
+    for (uint32_t i = first + 1; i < count; i++) {
         if (lanes[i].rules != lanes[first].rules)
             continue;
         *done |= (uint64_t)1 << i;
@@ -111,17 +116,19 @@ static bool skipped(const struct wp_plan_request *request, uint32_t index, struc
     return true;
 }
 
-void wp_lane_judge(const struct wp_plan_request *request, uint32_t index, struct wp_lane *lane)
+void wp_lane_price(const struct wp_plan_request *request, struct wp_lane *lane)
 {
     const struct wp_forecast *forecast = request->prompt == NULL ? NULL : &lane->forecast;
     wp_rates_resolve(&lane->model->price, lane->forecast.total, &lane->rates);
     wp_limits_need(lane->deployment->platform, forecast, request->max_tokens, &lane->need);
+}
+
+void wp_lane_judge(const struct wp_plan_request *request, uint32_t index, struct wp_lane *lane)
+{
     if (lane->state != NULL) {
         wp_limits_check(lane->state, lane->deployment, &request->snapshot->router, &lane->need,
                         request->now_ns, &lane->admission);
         lane->cooling_until_ns = wp_cooldown_until(lane->state, request->now_ns);
-        lane->load = (double)wp_window_sum(&lane->state->load, request->now_ns);
-        lane->carried = (double)wp_window_sum(&lane->state->carried, request->now_ns);
     }
     lane->usable = !skipped(request, index, lane);
     lane->tier = lane->usable ? 1 : 3;

@@ -168,8 +168,10 @@ static void spend(struct wp_reported *report, uint64_t amount)
         report->remaining -= (int64_t)amount;
 }
 
-void wp_limits_reserve(struct wp_rate *rate, const struct wp_need *need, uint64_t now_ns)
+void wp_limits_reserve(struct wp_rate *rate, const struct wp_deployment_config *deployment,
+                       const struct wp_need *need, uint64_t now_ns)
 {
+    rate->input.limit = deployment->itpm;
     wp_window_add(&rate->requests, now_ns, (int64_t)need->requests);
     wp_window_add(&rate->tokens, now_ns, (int64_t)need->tokens);
     add_input(&rate->input, (int64_t)need->input, now_ns);

@@ -25,7 +25,8 @@ void wp_limits_check(const struct wp_deployment_state *state,
                      const struct wp_deployment_config *deployment,
                      const struct wp_router_settings *settings, const struct wp_need *need,
                      uint64_t now_ns, struct wp_admission *out);
-void wp_limits_reserve(struct wp_rate *rate, const struct wp_need *need, uint64_t now_ns);
+void wp_limits_reserve(struct wp_rate *rate, const struct wp_deployment_config *deployment,
+                       const struct wp_need *need, uint64_t now_ns);
 // How much of the configured itpm is in use.
 uint64_t wp_limits_input_used(const struct wp_fill *fill, uint64_t now_ns);
 // What is left of a reported limit, with what has refilled since; *limit 0 and 0 left where nothing

@@ -42,6 +42,7 @@ static void fill_keys(struct order *o)
 {
     struct wp_contender contenders[WP_PLAN_MAX];
     uint32_t members[WP_PLAN_MAX], found = 0;
+    enum wp_strategy strategy = o->request->snapshot->router.strategy;
     for (uint32_t i = 0; i < o->count; i++) {
         const struct wp_lane *lane = &o->lanes[i];
         if (!lane->usable)
@@ -52,7 +53,7 @@ static void fill_keys(struct order *o)
         if (lane->state != NULL) {
             contenders[found].in_flight = lane->state->in_flight;
             contenders[found].latency_ns = lane->state->latency_ns;
-            if (lane->state->rate != NULL)
+            if (strategy == WP_STRATEGY_USAGE_BASED && lane->state->rate != NULL)
                 contenders[found].minute_tokens =
                     (uint64_t)wp_window_sum(&lane->state->rate->tokens, o->request->now_ns);
         }
@@ -60,7 +61,7 @@ static void fill_keys(struct order *o)
     }
     uint64_t draws = o->request->draw != 0 ? o->request->draw : wp_random_u64();
     wp_weights(contenders, found);
-    wp_strategy_keys(o->request->snapshot->router.strategy, contenders, found, &draws);
+    wp_strategy_keys(strategy, contenders, found, &draws);
     for (uint32_t i = 0; i < found; i++) {
         o->lanes[members[i]].weight = contenders[i].weight;
         o->lanes[members[i]].shuffle = contenders[i].key;
@@ -129,12 +130,18 @@ static void mark_busy(struct order *o)
     uint32_t tokens = o->request->prompt == NULL ? 0 : o->request->prompt->tokens;
     double slack = (double)tokens * SLACK_REQUESTS;
     slack = slack < SLACK_MOST ? slack : SLACK_MOST;
-    for (uint32_t i = 0; i < o->count; i++)
-        if (o->lanes[i].front) {
-            load += o->lanes[i].load;
-            carried += o->lanes[i].carried;
-            weight += o->lanes[i].weight;
+    for (uint32_t i = 0; i < o->count; i++) {
+        struct wp_lane *lane = &o->lanes[i];
+        if (lane->state != NULL) {
+            lane->load = (double)wp_window_sum(&lane->state->load, o->request->now_ns);
+            lane->carried = (double)wp_window_sum(&lane->state->carried, o->request->now_ns);
         }
+        if (lane->front) {
+            load += lane->load;
+            carried += lane->carried;
+            weight += lane->weight;
+        }
+    }
     for (uint32_t i = 0; i < o->count; i++) {
         struct wp_lane *lane = &o->lanes[i];
         double part = weight > 0 ? lane->weight / weight : 1;
@@ -196,11 +203,13 @@ static struct wp_lane *cheapest(const struct order *o)
     return best;
 }
 
-static struct wp_lane *own_cache(const struct order *o)
+static struct wp_lane *own_cache(struct order *o)
 {
     for (uint32_t i = 0; i < o->count; i++)
-        if (o->lanes[i].front && pinned(o, &o->lanes[i]))
+        if (o->lanes[i].front && pinned(o, &o->lanes[i])) {
+            fill_scores(o);
             return cheapest(o);
+        }
     return NULL;
 }
 
@@ -342,8 +351,9 @@ static bool stays(const struct order *o, const struct wp_lane *home, const struc
 }
 
 // A new conversation, or one whose entries are gone.
-static struct wp_lane *new_conversation(const struct order *o, enum wp_reason *reason)
+static struct wp_lane *new_conversation(struct order *o, enum wp_reason *reason)
 {
+    mark_busy(o);
     struct wp_lane *home = by_tag(o, o->tags[WP_PIN_CONVERSATION]);
     struct wp_lane *head = shared_head(o);
     *reason = WP_REASON_SESSION;
@@ -356,7 +366,7 @@ static struct wp_lane *new_conversation(const struct order *o, enum wp_reason *r
     return o->subject == 0 ? by_strategy(o) : cold(o);
 }
 
-static struct wp_lane *choose(const struct order *o, enum wp_reason *reason, enum ranking *ranking)
+static struct wp_lane *choose(struct order *o, enum wp_reason *reason, enum ranking *ranking)
 {
     *ranking = BY_STRATEGY;
     *reason = WP_REASON_STRATEGY;
@@ -366,8 +376,10 @@ static struct wp_lane *choose(const struct order *o, enum wp_reason *reason, enu
         return lane;
     }
     lane = affinity(o, reason);
-    if (o->caching)
+    if (o->caching) {
+        fill_rendezvous(o);
         *ranking = BY_RENDEZVOUS;
+    }
     if (lane != NULL)
         return lane;
     if (o->caching)
@@ -408,12 +420,15 @@ static void read_pins(struct wp_router *router, struct order *o)
 {
     struct wp_pin_keys keys;
     wp_pin_keys(router, o->request, &keys);
-    for (enum wp_pin_kind kind = 0; kind < WP_PIN_KEYS; kind++)
-        if (keys.used[kind])
-            o->tags[kind] = wp_pins_get(&router->pins, kind, keys.keys[kind], o->request->now_ns);
-    uint64_t left_ns = wp_pins_left_ns(&router->pins, WP_PIN_CONVERSATION,
-                                       keys.keys[WP_PIN_CONVERSATION], o->request->now_ns);
-    o->idle_ns = left_ns > 0 ? WP_CONVERSATION_PIN_NS - left_ns : 0;
+    for (enum wp_pin_kind kind = 0; kind < WP_PIN_KEYS; kind++) {
+        uint64_t left_ns;
+        if (!keys.used[kind])
+            continue;
+        o->tags[kind] =
+            wp_pins_get_left(&router->pins, kind, keys.keys[kind], o->request->now_ns, &left_ns);
+        if (kind == WP_PIN_CONVERSATION && left_ns > 0)
+            o->idle_ns = WP_CONVERSATION_PIN_NS - left_ns;
+    }
 }
 
 void wp_lanes_order(struct wp_router *router, const struct wp_plan_request *request,
@@ -425,10 +440,7 @@ void wp_lanes_order(struct wp_router *router, const struct wp_plan_request *requ
     read_pins(router, &o);
     fill_keys(&o);
     fill_subject(&o);
-    fill_rendezvous(&o);
     mark_front(&o);
-    mark_busy(&o);
-    fill_scores(&o);
     struct wp_lane *chosen = choose(&o, &reason, &ranking);
     rank_others(&o, ranking);
     if (chosen == NULL)

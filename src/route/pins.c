@@ -12,28 +12,25 @@ void wp_pins_free(struct wp_pins *pins)
     wp_table_free(&pins->table);
 }
 
-static const struct wp_entry *find(const struct wp_pins *pins, enum wp_pin_kind kind,
-                                   struct wp_hash128 key, uint64_t now_ns)
+uint32_t wp_pins_get_left(const struct wp_pins *pins, enum wp_pin_kind kind, struct wp_hash128 key,
+                          uint64_t now_ns, uint64_t *left_ns)
 {
+    *left_ns = 0;
     uint32_t id = wp_table_find(&pins->table, key, kind);
     if (id == WP_ENTRY_NONE)
-        return NULL;
+        return 0;
     const struct wp_entry *entry = wp_table_at(&pins->table, id);
-    return entry->expires_ns > now_ns ? entry : NULL;
+    if (entry->expires_ns <= now_ns)
+        return 0;
+    *left_ns = entry->expires_ns - now_ns;
+    return entry->tokens;
 }
 
 uint32_t wp_pins_get(const struct wp_pins *pins, enum wp_pin_kind kind, struct wp_hash128 key,
                      uint64_t now_ns)
 {
-    const struct wp_entry *entry = find(pins, kind, key, now_ns);
-    return entry == NULL ? 0 : entry->tokens;
-}
-
-uint64_t wp_pins_left_ns(const struct wp_pins *pins, enum wp_pin_kind kind, struct wp_hash128 key,
-                         uint64_t now_ns)
-{
-    const struct wp_entry *entry = find(pins, kind, key, now_ns);
-    return entry == NULL ? 0 : entry->expires_ns - now_ns;
+    uint64_t left_ns;
+    return wp_pins_get_left(pins, kind, key, now_ns, &left_ns);
 }
 
 static bool have_owners(struct wp_pins *pins)

@@ -27,9 +27,9 @@ void wp_pins_free(struct wp_pins *pins);
 // The deployment's tag (never 0), or 0.
 uint32_t wp_pins_get(const struct wp_pins *pins, enum wp_pin_kind kind, struct wp_hash128 key,
                      uint64_t now_ns);
-// How much longer it will be kept, 0 if it is not.
-uint64_t wp_pins_left_ns(const struct wp_pins *pins, enum wp_pin_kind kind, struct wp_hash128 key,
-                         uint64_t now_ns);
+// The same; *left_ns: how much longer it will be kept, 0 if it is not.
+uint32_t wp_pins_get_left(const struct wp_pins *pins, enum wp_pin_kind kind, struct wp_hash128 key,
+                          uint64_t now_ns, uint64_t *left_ns);
 // Sets or renews; without memory the pin is simply not kept.
 void wp_pins_set(struct wp_pins *pins, enum wp_pin_kind kind, struct wp_hash128 key, uint32_t tag,
                  uint64_t expires_ns);

@@ -87,8 +87,10 @@ static void plan_locked(struct wp_router *router, const struct wp_plan_request *
     for (uint32_t i = 0; i < count; i++)
         wp_lane_open(router, request, i, &lanes[i]);
     wp_lanes_forecast(router, request, lanes, count);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        wp_lane_price(request, &lanes[i]);
         wp_lane_judge(request, i, &lanes[i]);
+    }
     wp_lanes_order(router, request, lanes, count);
 }
 

@@ -80,7 +80,9 @@ void wp_lane_open(struct wp_router *router, const struct wp_plan_request *reques
 // Sightings and forecasts of all lanes.
 void wp_lanes_forecast(struct wp_router *router, const struct wp_plan_request *request,
                        struct wp_lane *lanes, uint32_t count);
-// Costs, limits and whether it is usable.
+// What its tokens cost there, and what they take of its limits.
+void wp_lane_price(const struct wp_plan_request *request, struct wp_lane *lane);
+// Limits and whether it is usable; priced before.
 void wp_lane_judge(const struct wp_plan_request *request, uint32_t index, struct wp_lane *lane);
 
 // order.c: who goes first. Fills tier, rank and reason of the usable lanes.

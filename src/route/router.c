@@ -158,7 +158,7 @@ static bool in_group(const struct wp_router *router, const struct wp_resolved *g
 {
     for (size_t i = 0; i < group->count; i++) {
         const struct wp_deployment_state *state =
-            wp_registry_find(&router->registry, group->deployments[i]->id);
+            wp_registry_find(&router->registry, group->deployments[i]);
         if (state != NULL && wp_pin_tag(state) == tag)
             return true;
     }
@@ -228,11 +228,13 @@ static void begin_trace(struct wp_router *router, const struct wp_plan_request *
 {
     if (request->prompt == NULL)
         return;
-    struct wp_hash128 key = wp_domain_key(&router->hash_key, lane->state->identity,
-                                          lane->deployment, request->group->wildcard);
-    if (lane->domain != NULL)
-        key = lane->domain->key;
-    struct wp_domain *domain = wp_model_acquire(&router->model, key);
+    struct wp_domain *domain = lane->domain;
+    if (domain != NULL)
+        domain->refs++;
+    else
+        domain = wp_model_acquire(&router->model,
+                                  wp_domain_key(&router->hash_key, lane->state->identity,
+                                                lane->deployment, request->group->wildcard));
     if (domain == NULL)
         return; // costs a prediction, not the request
     attempt->trace = (struct wp_trace){
@@ -256,7 +258,7 @@ static void begin_on(struct wp_router *router, const struct wp_plan_request *req
     state->total_requests++;
     if (state->rate != NULL) {
         state->rate->refs++;
-        wp_limits_reserve(state->rate, &lane->need, request->now_ns);
+        wp_limits_reserve(state->rate, lane->deployment, &lane->need, request->now_ns);
         wp_limits_spend(state->reported, &lane->need);
     }
     attempt->reserved_requests = lane->need.requests;
@@ -283,7 +285,7 @@ bool wp_router_begin(struct wp_router *router, const struct wp_plan_request *req
     lock(router);
     wp_lane_open(router, request, index, &lane);
     wp_lanes_forecast(router, request, &lane, 1);
-    wp_lane_judge(request, index, &lane);
+    wp_lane_price(request, &lane);
     bool late = wp_flight_advise(request, &lane, NULL);
     if (late) {
         router->totals.waits_refused++;
@@ -425,7 +427,7 @@ void wp_router_note_anomaly(struct wp_router *router, const struct wp_deployment
 {
     uint8_t fresh = 0;
     lock(router);
-    struct wp_deployment_state *state = wp_registry_find(&router->registry, deployment->id);
+    struct wp_deployment_state *state = wp_registry_find(&router->registry, deployment);
     if (state != NULL && state->domain != NULL) {
         fresh = anomaly & (uint8_t)~state->domain->anomalies;
         state->domain->anomalies |= anomaly;
@@ -561,7 +563,7 @@ void wp_router_status(struct wp_router *router, const struct wp_deployment_confi
 {
     *out = (struct wp_deployment_status){.id = deployment->id, .hit_odds = 1, .token_scale = 1};
     lock(router);
-    const struct wp_deployment_state *state = wp_registry_find(&router->registry, deployment->id);
+    const struct wp_deployment_state *state = wp_registry_find(&router->registry, deployment);
     if (state != NULL)
         fill_status(router, state, now_ns, out);
     unlock(router);

@@ -100,8 +100,6 @@ static double price_key(const struct wp_price *price)
 
 static double key_of(enum wp_strategy strategy, const struct wp_contender *c, uint64_t draw)
 {
-    // An exponential of rate `weight`: ordering by it draws without replacement by weight.
-    double race = c->weight <= 0 ? DBL_MAX : wp_neg_log_unit(draw) / c->weight;
     double tie = (double)(draw >> 11) * 0x1p-53;
     switch (strategy) {
     case WP_STRATEGY_LEAST_BUSY:
@@ -115,7 +113,8 @@ static double key_of(enum wp_strategy strategy, const struct wp_contender *c, ui
     case WP_STRATEGY_SIMPLE_SHUFFLE:
         break;
     }
-    return race;
+    // An exponential of rate `weight`: ordering by it draws without replacement by weight.
+    return c->weight <= 0 ? DBL_MAX : wp_neg_log_unit(draw) / c->weight;
 }
 
 void wp_strategy_keys(enum wp_strategy strategy, struct wp_contender *list, uint32_t count,

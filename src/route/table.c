@@ -10,6 +10,16 @@ enum {
     SECOND_CHANCES = 32,
 };
 
+static inline struct wp_entry *entry_at(const struct wp_table *table, uint32_t id)
+{
+    return &table->slabs[id >> SLAB_BITS][id & (SLAB - 1)];
+}
+
+struct wp_entry *wp_table_at(const struct wp_table *table, uint32_t id)
+{
+    return entry_at(table, id);
+}
+
 struct wp_table wp_table_make(uint32_t max)
 {
     WP_CHECK(max > 0 && max <= 1u << 30);
@@ -62,11 +72,11 @@ static void age_unlink(struct wp_table *table, struct wp_entry *entry)
     if (entry->older == WP_ENTRY_NONE)
         owner->oldest = entry->newer;
     else
-        wp_table_at(table, entry->older)->newer = entry->newer;
+        entry_at(table, entry->older)->newer = entry->newer;
     if (entry->newer == WP_ENTRY_NONE)
         owner->newest = entry->older;
     else
-        wp_table_at(table, entry->newer)->older = entry->older;
+        entry_at(table, entry->newer)->older = entry->older;
     owner->count--;
 }
 
@@ -78,7 +88,7 @@ static void age_append(struct wp_table *table, struct wp_entry *entry, uint32_t 
     if (owner->newest == WP_ENTRY_NONE)
         owner->oldest = id;
     else
-        wp_table_at(table, owner->newest)->newer = id;
+        entry_at(table, owner->newest)->newer = id;
     owner->newest = id;
     owner->count++;
 }
@@ -86,18 +96,18 @@ static void age_append(struct wp_table *table, struct wp_entry *entry, uint32_t 
 // Buckets.
 
 // The prefix is a keyed hash already; the product only guards against structured ones.
-static uint32_t hash(struct wp_hash128 prefix)
+static inline uint32_t hash(struct wp_hash128 prefix)
 {
     uint64_t h = (prefix.low ^ (prefix.high << 1)) * 0x9E3779B97F4A7C15u;
     return (uint32_t)(h >> 32);
 }
 
-static uint32_t *head_at(const struct wp_table *table, uint32_t bucket)
+static inline uint32_t *head_at(const struct wp_table *table, uint32_t bucket)
 {
     return &table->segments[bucket >> SEGMENT_BITS][bucket & (SEGMENT - 1)];
 }
 
-static uint32_t *bucket_of(const struct wp_table *table, struct wp_hash128 prefix)
+static inline uint32_t *bucket_of(const struct wp_table *table, struct wp_hash128 prefix)
 {
     uint32_t h = hash(prefix);
     uint32_t bucket = h & (2 * table->mask + 1);
@@ -147,7 +157,7 @@ static void split_bucket(struct wp_table *table)
     uint32_t *from = head_at(table, fresh - (table->mask + 1));
     uint32_t *to = head_at(table, fresh);
     while (*from != WP_ENTRY_NONE) {
-        struct wp_entry *entry = wp_table_at(table, *from);
+        struct wp_entry *entry = entry_at(table, *from);
         if ((hash(entry->prefix) & (2 * table->mask + 1)) != fresh) {
             from = &entry->next;
             continue;
@@ -163,21 +173,17 @@ static void split_bucket(struct wp_table *table)
 
 // Entries.
 
-struct wp_entry *wp_table_at(const struct wp_table *table, uint32_t id)
-{
-    return &table->slabs[id >> SLAB_BITS][id & (SLAB - 1)];
-}
-
 void wp_table_prefetch(const struct wp_table *table, struct wp_hash128 prefix)
 {
     if (table->buckets > 0)
         __builtin_prefetch(bucket_of(table, prefix));
 }
 
-static uint32_t match_from(const struct wp_table *table, uint32_t id, struct wp_hash128 prefix)
+static inline uint32_t match_from(const struct wp_table *table, uint32_t id,
+                                  struct wp_hash128 prefix)
 {
-    while (id != WP_ENTRY_NONE && !wp_hash128_eq(wp_table_at(table, id)->prefix, prefix))
-        id = wp_table_at(table, id)->next;
+    while (id != WP_ENTRY_NONE && !wp_hash128_eq(entry_at(table, id)->prefix, prefix))
+        id = entry_at(table, id)->next;
     return id;
 }
 
@@ -190,15 +196,18 @@ uint32_t wp_table_first(const struct wp_table *table, struct wp_hash128 prefix)
 
 uint32_t wp_table_next(const struct wp_table *table, uint32_t id)
 {
-    const struct wp_entry *entry = wp_table_at(table, id);
+    const struct wp_entry *entry = entry_at(table, id);
     return match_from(table, entry->next, entry->prefix);
 }
 
 uint32_t wp_table_find(const struct wp_table *table, struct wp_hash128 prefix, uint32_t owner)
 {
-    uint32_t id = wp_table_first(table, prefix);
-    while (id != WP_ENTRY_NONE && wp_table_at(table, id)->owner != owner)
-        id = wp_table_next(table, id);
+    uint32_t id = table->buckets == 0 ? WP_ENTRY_NONE : *bucket_of(table, prefix);
+    for (; id != WP_ENTRY_NONE; id = entry_at(table, id)->next) {
+        const struct wp_entry *entry = entry_at(table, id);
+        if (wp_hash128_eq(entry->prefix, prefix) && entry->owner == owner)
+            return id;
+    }
     return id;
 }
 
@@ -226,7 +235,7 @@ static bool evict(struct wp_table *table, uint32_t number)
     struct wp_owner *owner = &table->owners[number];
     for (uint32_t i = 0; i < 2 * SECOND_CHANCES && owner->oldest != WP_ENTRY_NONE; i++) {
         uint32_t id = owner->oldest;
-        struct wp_entry *entry = wp_table_at(table, id);
+        struct wp_entry *entry = entry_at(table, id);
         bool touched = (entry->flags & WP_ENTRY_TOUCHED) != 0 && i < SECOND_CHANCES;
         if (entry->writers == 0 && !touched) {
             wp_table_remove(table, id);
@@ -264,7 +273,7 @@ uint32_t wp_table_insert(struct wp_table *table, struct wp_hash128 prefix, uint3
     if (!first_buckets(table) || !make_room(table, owner))
         return WP_ENTRY_NONE;
     uint32_t id = table->free_head;
-    struct wp_entry *entry = wp_table_at(table, id);
+    struct wp_entry *entry = entry_at(table, id);
     table->free_head = entry->next;
     uint32_t *head = bucket_of(table, prefix);
     *entry = (struct wp_entry){.prefix = prefix, .owner = owner, .next = *head};
@@ -277,10 +286,10 @@ uint32_t wp_table_insert(struct wp_table *table, struct wp_hash128 prefix, uint3
 
 void wp_table_remove(struct wp_table *table, uint32_t id)
 {
-    struct wp_entry *entry = wp_table_at(table, id);
+    struct wp_entry *entry = entry_at(table, id);
     uint32_t *at = bucket_of(table, entry->prefix);
     while (*at != id)
-        at = &wp_table_at(table, *at)->next;
+        at = &entry_at(table, *at)->next;
     *at = entry->next;
     age_unlink(table, entry);
     *entry = (struct wp_entry){.owner = WP_ENTRY_NONE, .next = table->free_head};
@@ -298,7 +307,7 @@ void wp_table_sweep(struct wp_table *table, uint64_t now_ns, uint32_t slice)
     uint32_t slots = wp_table_slots(table);
     for (uint32_t i = 0; i < slice && i < slots; i++) {
         table->hand = table->hand + 1 < slots ? table->hand + 1 : 0;
-        const struct wp_entry *entry = wp_table_at(table, table->hand);
+        const struct wp_entry *entry = entry_at(table, table->hand);
         if (entry->owner != WP_ENTRY_NONE && entry->writers == 0 && entry->expires_ns <= now_ns)
             wp_table_remove(table, table->hand);
     }

@@ -3,25 +3,27 @@
 void wp_window_add(struct wp_window *window, uint64_t at_ns, int64_t amount)
 {
     uint64_t slot = at_ns / window->width_ns;
+    if (window->newest < slot && slot - window->newest > WP_WINDOW_SLOTS)
+        window->newest = slot - WP_WINDOW_SLOTS; // all of it has left
     while (window->newest < slot) {
-        if (slot - window->newest > WP_WINDOW_SLOTS)
-            window->newest = slot - WP_WINDOW_SLOTS;
-        window->newest++;
-        window->slots[window->newest % WP_WINDOW_SLOTS] = 0;
+        int64_t *oldest = &window->slots[++window->newest % WP_WINDOW_SLOTS];
+        window->sum -= *oldest;
+        *oldest = 0;
     }
-    if (window->newest - slot < WP_WINDOW_SLOTS)
-        window->slots[slot % WP_WINDOW_SLOTS] += amount;
+    if (window->newest - slot >= WP_WINDOW_SLOTS)
+        return;
+    window->slots[slot % WP_WINDOW_SLOTS] += amount;
+    window->sum += amount;
 }
 
 // The sum as it will be when `slot` is the newest, nothing being added.
 static int64_t sum_at(const struct wp_window *window, uint64_t slot)
 {
-    int64_t sum = 0;
-    if (slot < window->newest)
-        slot = window->newest;
-    for (uint64_t i = 0; i < WP_WINDOW_SLOTS && i <= window->newest; i++)
-        if (window->newest - i + WP_WINDOW_SLOTS > slot)
-            sum += window->slots[(window->newest - i) % WP_WINDOW_SLOTS];
+    int64_t sum = window->sum;
+    if (slot > window->newest && slot - window->newest >= WP_WINDOW_SLOTS)
+        return 0;
+    for (uint64_t passed = window->newest + 1; passed <= slot; passed++)
+        sum -= window->slots[passed % WP_WINDOW_SLOTS]; // the place of the one that leaves
     return sum < 0 ? 0 : sum;
 }
 

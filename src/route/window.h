@@ -11,6 +11,7 @@ struct wp_window {
     uint64_t width_ns;              // of one slot
     uint64_t newest;                // number of the newest slot: time / width
     int64_t slots[WP_WINDOW_SLOTS]; // ring, indexed by slot number
+    int64_t sum;                    // of all slots
 };
 
 static inline struct wp_window wp_window_make(uint64_t span_ns)
