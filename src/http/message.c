@@ -27,7 +27,7 @@ static int on_status(llhttp_t *parser, const char *at, size_t len)
     return count_head(of(parser), len, WP_ERR_HEAD_TOO_LARGE);
 }
 
-// Fields mostly lie in one piece in what was read, and are copied once, when they are complete.
+// Fields mostly lie in one piece in what is being fed. Only what has not ended with it is kept.
 static enum wp_err keep(struct wp_field *field, size_t max, enum wp_err full)
 {
     if (field->kept == NULL && (field->kept = wp_alloc(sizeof(*field->kept))) == NULL)
@@ -53,20 +53,6 @@ static int add_to_field(struct wp_message *message, struct wp_field *field, wp_v
     return count_head(message, bytes.len, full);
 }
 
-// What was read ends within a field.
-static enum wp_err keep_unfinished(struct wp_message *message)
-{
-    struct wp_field *const fields[] = {&message->target, &message->name, &message->value};
-    for (size_t i = message->state == WP_MESSAGE_HEAD ? 0 : 1; i < WP_COUNT_OF(fields); i++) {
-        enum wp_err full = i == 0 ? WP_ERR_URI_TOO_LONG : WP_ERR_HEAD_TOO_LARGE;
-        enum wp_err err =
-            fields[i]->here.ptr == NULL ? WP_OK : keep(fields[i], message->head_max, full);
-        if (err != WP_OK)
-            return err;
-    }
-    return WP_OK;
-}
-
 // The whole field, until it is cleared.
 static enum wp_err take_field(struct wp_message *message, struct wp_field *field, enum wp_err full,
                               wp_view *out)
@@ -80,14 +66,18 @@ static enum wp_err take_field(struct wp_message *message, struct wp_field *field
     return WP_OK;
 }
 
-static void clear_field(struct wp_field *field)
+static void drop_kept(struct wp_field *field)
 {
-    field->here = (wp_view){NULL, 0};
-    if (field->kept == NULL)
-        return;
     wp_buf_free(field->kept);
     wp_free(field->kept);
     field->kept = NULL;
+}
+
+static inline void clear_field(struct wp_field *field)
+{
+    field->here = (wp_view){NULL, 0};
+    if (field->kept != NULL)
+        drop_kept(field);
 }
 
 static int on_url(llhttp_t *parser, const char *at, size_t len)
@@ -108,36 +98,91 @@ static int on_value(llhttp_t *parser, const char *at, size_t len)
                         WP_ERR_HEAD_TOO_LARGE);
 }
 
-static bool add_header(struct wp_message *message, wp_view name, wp_view value)
+// Copies the headers that lie in what is being fed, as they lie there, and moves the views.
+static enum wp_err settle_headers(struct wp_message *message)
+{
+    struct wp_headers *headers = &message->headers;
+    if (message->settled == headers->count)
+        return WP_OK;
+    wp_view last = headers->list[headers->count - 1].value;
+    const char *from = headers->list[message->settled].name.ptr;
+    wp_view copy =
+        wp_arena_copy(message->arena, wp_view_make(from, (size_t)(last.ptr + last.len - from)));
+    if (copy.ptr == NULL)
+        return WP_ERR_NO_MEMORY;
+    for (; message->settled < headers->count; message->settled++) {
+        struct wp_header *header = &headers->list[message->settled];
+        header->name.ptr = copy.ptr + (header->name.ptr - from);
+        header->value.ptr = copy.ptr + (header->value.ptr - from);
+    }
+    return WP_OK;
+}
+
+static enum wp_err put_header(struct wp_message *message, wp_view name, wp_view value)
 {
     // Answers may have few; theirs stay with a long stream.
     if (!message->request && message->headers.capacity == 0 &&
         !wp_headers_reserve(&message->headers, 4))
-        return false;
+        return WP_ERR_NO_MEMORY;
+    return wp_headers_add(&message->headers, name, wp_view_trim(value));
+}
+
+// A header of which something has been kept lies elsewhere than the others.
+static enum wp_err put_kept_header(struct wp_message *message)
+{
+    wp_view name, value;
+    enum wp_err err = settle_headers(message);
+    if (err == WP_OK)
+        err = take_field(message, &message->name, WP_ERR_HEAD_TOO_LARGE, &name);
+    if (err == WP_OK)
+        err = take_field(message, &message->value, WP_ERR_HEAD_TOO_LARGE, &value);
+    if (err != WP_OK)
+        return err;
     name = wp_arena_copy(message->arena, name);
-    value = wp_arena_copy(message->arena, wp_view_trim(value));
-    return name.ptr != NULL && value.ptr != NULL &&
-           wp_headers_add(&message->headers, name, value) == WP_OK;
+    value = wp_arena_copy(message->arena, value);
+    if (name.ptr == NULL || value.ptr == NULL)
+        return WP_ERR_NO_MEMORY;
+    err = put_header(message, name, value);
+    message->settled = message->headers.count;
+    return err;
+}
+
+static enum wp_err add_header(struct wp_message *message)
+{
+    wp_view name = message->name.here, value = message->value.here;
+    if (message->headers.count >= message->header_count_max)
+        return WP_ERR_HEAD_TOO_LARGE;
+    if (message->name.kept != NULL || message->value.kept != NULL)
+        return put_kept_header(message);
+    if (name.len == 0)
+        return WP_ERR_INVALID;
+    if (value.ptr == NULL) // an empty value is one all the same
+        value = wp_view_make(name.ptr + name.len, 0);
+    return put_header(message, name, value);
 }
 
 static int on_value_complete(llhttp_t *parser)
 {
     struct wp_message *message = of(parser);
     // Trailers name nothing that counts: dropped.
-    bool trailer = message->state != WP_MESSAGE_HEAD;
-    if (!trailer && message->headers.count >= message->header_count_max)
-        return fail(message, WP_ERR_HEAD_TOO_LARGE);
-    wp_view name, value;
-    enum wp_err err = take_field(message, &message->name, WP_ERR_HEAD_TOO_LARGE, &name);
-    if (err == WP_OK)
-        err = take_field(message, &message->value, WP_ERR_HEAD_TOO_LARGE, &value);
-    if (err != WP_OK)
-        return fail(message, err);
-    if (!trailer && !add_header(message, name, value))
-        return fail(message, WP_ERR_NO_MEMORY);
+    enum wp_err err = message->state == WP_MESSAGE_HEAD ? add_header(message) : WP_OK;
     clear_field(&message->name);
     clear_field(&message->value);
-    return 0;
+    return err == WP_OK ? 0 : fail(message, err);
+}
+
+// What was fed ends within a head or a trailer.
+static enum wp_err keep_unfinished(struct wp_message *message)
+{
+    struct wp_field *const fields[] = {&message->target, &message->name, &message->value};
+    for (size_t i = message->state == WP_MESSAGE_HEAD ? 0 : 1; i < WP_COUNT_OF(fields); i++) {
+        enum wp_err full = i == 0 ? WP_ERR_URI_TOO_LONG : WP_ERR_HEAD_TOO_LARGE;
+        enum wp_err err =
+            fields[i]->here.ptr == NULL ? WP_OK : keep(fields[i], message->head_max, full);
+        if (err != WP_OK)
+            return err;
+    }
+    return settle_headers(message);
 }
 
 static enum wp_err settle_target(struct wp_message *message)
@@ -156,6 +201,8 @@ static int on_headers_complete(llhttp_t *parser)
     struct wp_message *message = of(parser);
     message->state = WP_MESSAGE_BODY;
     enum wp_err err = settle_target(message);
+    if (err == WP_OK)
+        err = settle_headers(message);
     if (err != WP_OK)
         return fail(message, err);
     bool go_on = message->events->on_head(message->arg, message);
@@ -193,6 +240,7 @@ static int on_complete(llhttp_t *parser)
     if (!message->request && parser->status_code / 100 == 1 && parser->status_code != 101) {
         message->state = WP_MESSAGE_HEAD;
         wp_headers_clear(&message->headers);
+        message->settled = 0;
         return 0;
     }
     message->state = WP_MESSAGE_DONE;
@@ -243,7 +291,7 @@ void wp_message_begin(struct wp_message *message, struct wp_arena *arena)
     clear_field(&message->name);
     clear_field(&message->value);
     clear_field(&message->target);
-    message->head_bytes = message->extension_bytes = 0;
+    message->settled = message->head_bytes = message->extension_bytes = 0;
     message->state = WP_MESSAGE_HEAD;
     message->err = WP_OK;
     message->no_body = message->paused = false;
@@ -268,12 +316,8 @@ enum wp_err wp_message_feed(struct wp_message *message, wp_view bytes, size_t *u
     llhttp_errno_t code = llhttp_execute(&message->parser, bytes.ptr, bytes.len);
     if (code == HPE_OK) {
         enum wp_err err = keep_unfinished(message);
-        if (err != WP_OK)
-            return err;
-    }
-    if (code == HPE_OK) {
-        *used = bytes.len;
-        return WP_OK;
+        *used = err == WP_OK ? bytes.len : 0;
+        return err;
     }
     if (code == HPE_PAUSED || code == HPE_PAUSED_UPGRADE) {
         *used = (size_t)(llhttp_get_error_pos(&message->parser) - bytes.ptr);

@@ -32,6 +32,7 @@ struct wp_message {
     void *arg;
     struct wp_arena *arena; // of the message under way: names and values live there
     struct wp_headers headers;
+    size_t settled;              // headers that lie in the arena; others in what is being fed
     struct wp_field target;      // complete with the head; then `here` lies in the arena
     struct wp_field name, value; // being read
     size_t head_bytes, head_max, header_count_max;
