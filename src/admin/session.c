@@ -73,15 +73,14 @@ void wp_admin_session_post(struct wp_front *front)
     }
     wp_view key = wp_json_str(wp_json_get(root, "key"));
     wp_sha256(key, digest);
-    if (wp_guard_refuses(guard, address, digest,
+    bool right =
+        !front->runtime->identity_required || wp_identity_is_master_key(front->runtime, key);
+    if (!wp_guard_admits(guard, address, digest, right,
                          front->runtime->snapshot->general.failed_keys_per_minute,
                          front->accepted_ns)) {
         wp_front_error(front, WP_ERR_TOO_MANY_FAILURES, (wp_view){NULL, 0}, 60);
         return;
     }
-    bool right =
-        !front->runtime->identity_required || wp_identity_is_master_key(front->runtime, key);
-    wp_guard_note(guard, address, digest, right, front->accepted_ns);
     if (!right) {
         wp_log(WP_LOG_WARN, "console", "a sign-in from %.*s failed",
                WP_VIEW_ARG(front->head->peer_address));

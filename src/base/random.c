@@ -77,23 +77,27 @@ static void name_bytes(unsigned char *out, size_t len)
     memcpy(out, pool + left, len);
 }
 
-// Version 7 (RFC 9562 5.7): identifiers of one time lie side by side in an index.
 void wp_random_uuid(char out[37])
 {
+    wp_random_uuid_at(wp_wall_ms(), out);
+}
+
+// Version 7 (RFC 9562 5.7): identifiers of one time lie side by side in an index.
+void wp_random_uuid_at(int64_t wall_ms, char out[37])
+{
+    static const uint8_t groups[] = {4, 2, 2, 2, 6}; // bytes of each
     unsigned char bytes[16];
-    char hex[33];
-    uint64_t now = (uint64_t)wp_wall_ms();
+    uint64_t now = (uint64_t)wall_ms;
     for (size_t i = 0; i < 6; i++)
         bytes[i] = (unsigned char)(now >> (40 - 8 * i));
     name_bytes(bytes + 6, 10);
     bytes[6] = (unsigned char)((bytes[6] & 0x0f) | 0x70);
     bytes[8] = (unsigned char)((bytes[8] & 0x3f) | 0x80);
-    wp_hex_encode(bytes, sizeof(bytes), hex);
-    size_t at = 0;
-    for (size_t i = 0; i < 32; i++) {
-        if (i == 8 || i == 12 || i == 16 || i == 20)
-            out[at++] = '-';
-        out[at++] = hex[i];
+    const unsigned char *from = bytes;
+    for (size_t i = 0; i < sizeof(groups); i++) {
+        wp_hex_encode(from, groups[i], out);
+        from += groups[i];
+        out += 2 * groups[i];
+        *out++ = i + 1 < sizeof(groups) ? '-' : '\0';
     }
-    out[at] = '\0';
 }

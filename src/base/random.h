@@ -17,5 +17,6 @@ double wp_random_unit(void);
 uint64_t wp_random_process_seed(void);
 // RFC 9562 version 7 (begins with the time), 36 characters and NUL. A name, not a secret.
 void wp_random_uuid(char out[37]);
+void wp_random_uuid_at(int64_t wall_ms, char out[37]);
 
 #endif

@@ -38,7 +38,7 @@ static bool path_matches(const char *pattern, wp_view path, wp_view *rest)
 {
     wp_view wanted = wp_view_of(pattern);
     *rest = (wp_view){NULL, 0};
-    if (!wp_view_ends_with(wanted, WP_VIEW("/*")))
+    if (wanted.len < 2 || wanted.ptr[wanted.len - 1] != '*' || wanted.ptr[wanted.len - 2] != '/')
         return wp_view_eq(path, wanted);
     wp_view prefix = wp_view_sub(wanted, 0, wanted.len - 1);
     if (!wp_view_starts_with(path, prefix))
@@ -258,12 +258,8 @@ static bool may_guess(struct wp_front *front)
     wp_view address = front->head->peer_address;
     if (!caller->shown || front->route->access == WP_ACCESS_PUBLIC)
         return true;
-    if (wp_guard_refuses(front->gateway->guard, address, caller->shown_digest, limit,
-                         front->accepted_ns))
-        return false;
-    wp_guard_note(front->gateway->guard, address, caller->shown_digest, caller->known,
-                  front->accepted_ns);
-    return true;
+    return wp_guard_admits(front->gateway->guard, address, caller->shown_digest, caller->known,
+                           limit, front->accepted_ns);
 }
 
 // The request has been here before, or has passed more gateways than anybody chains on purpose.
@@ -348,7 +344,7 @@ static void *on_head(void *context, struct wp_server_request *request,
     front->accepted_ns = wp_loop_now_ns(worker->loop);
     front->accepted_ms = wp_wall_ms();
     front->body = wp_buf_make(WP_SIMPLE_BODY_MAX);
-    wp_random_uuid(front->call_id);
+    wp_random_uuid_at(front->accepted_ms, front->call_id);
     return front_begin(front);
 }
 

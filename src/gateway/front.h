@@ -20,14 +20,14 @@ enum { WP_METHOD_GET = 1, WP_METHOD_POST = 2, WP_METHOD_DELETE = 4, WP_METHOD_HE
 
 // Who asks.
 struct wp_caller {
-    bool known;                           // a valid key was shown, or none is required
-    bool shown;                           // a key was shown, right or wrong
-    bool contradiction;                   // two different keys were shown
-    uint8_t shown_digest[WP_SHA256_LEN];  // of that key
-    bool session;                         // by console cookie
-    uint8_t digest[WP_SHA256_LEN];        // SHA-256 of the key; zero without identity
-    char key_hash[WP_SHA256_HEX_LEN + 1]; // hex of it; "" without identity
-    wp_view oauth; // the caller's own Anthropic OAuth token, if Authorization carries one
+    bool known;                          // a valid key was shown, or none is required
+    bool shown;                          // a key was shown, right or wrong
+    bool contradiction;                  // two different keys were shown
+    uint8_t shown_digest[WP_SHA256_LEN]; // of that key
+    bool session;                        // by console cookie
+    const uint8_t *digest; // SHA-256 of the key, in the runtime; NULL without identity
+    const char *key_hash;  // hex of it; "" without identity
+    wp_view oauth;         // the caller's own Anthropic OAuth token, if Authorization carries one
 };
 
 // What serves a request from its head on. `state` is what begin returned.

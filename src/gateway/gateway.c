@@ -306,8 +306,10 @@ static enum wp_err compile(struct wp_gateway *gateway, struct wp_runtime *runtim
                    WP_VIEW_ARG(deployment->upstream_model));
     }
     runtime->identity_required = snapshot->general.master_key.len > 0;
-    if (runtime->identity_required)
+    if (runtime->identity_required) {
         wp_sha256(snapshot->general.master_key, runtime->master_key_digest);
+        wp_hex_encode(runtime->master_key_digest, WP_SHA256_LEN, runtime->master_key_hash);
+    }
     return WP_OK;
 }
 

@@ -34,6 +34,7 @@ struct wp_runtime {
     struct wp_provider_tables *tables;
     struct wp_arena *arena;
     uint8_t master_key_digest[WP_SHA256_LEN];
+    char master_key_hash[WP_SHA256_HEX_LEN + 1]; // hex of it
     bool identity_required;
 };
 

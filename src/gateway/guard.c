@@ -84,34 +84,22 @@ static void turn_window(struct seen *seen, uint64_t now_ns)
     seen->failures = 0;
 }
 
-bool wp_guard_refuses(struct wp_guard *guard, wp_view address, const uint8_t digest[WP_SHA256_LEN],
-                      uint32_t limit, uint64_t now_ns)
+bool wp_guard_admits(struct wp_guard *guard, wp_view address, const uint8_t digest[WP_SHA256_LEN],
+                     bool right, uint32_t limit, uint64_t now_ns)
 {
-    if (limit == 0)
-        return false;
     WP_CHECK_MAGIC(guard, GUARD_MAGIC);
     pthread_mutex_lock(&guard->lock);
     struct seen *seen = entry_of(guard, address, now_ns);
     turn_window(seen, now_ns);
     bool trusted = seen->right_ns != 0 && now_ns - seen->right_ns < TRUST_NS &&
                    wp_equal_constant_time(seen->right, digest, DIGEST_KEPT);
-    bool refuses = seen->failures >= limit && !trusted;
-    pthread_mutex_unlock(&guard->lock);
-    return refuses;
-}
-
-void wp_guard_note(struct wp_guard *guard, wp_view address, const uint8_t digest[WP_SHA256_LEN],
-                   bool right, uint64_t now_ns)
-{
-    WP_CHECK_MAGIC(guard, GUARD_MAGIC);
-    pthread_mutex_lock(&guard->lock);
-    struct seen *seen = entry_of(guard, address, now_ns);
-    turn_window(seen, now_ns);
-    if (right) {
+    bool admits = limit == 0 || seen->failures < limit || trusted;
+    if (admits && right) {
         memcpy(seen->right, digest, DIGEST_KEPT);
         seen->right_ns = now_ns;
-    } else {
+    } else if (admits) {
         seen->failures++;
     }
     pthread_mutex_unlock(&guard->lock);
+    return admits;
 }

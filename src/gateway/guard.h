@@ -13,12 +13,10 @@ struct wp_guard;
 struct wp_guard *wp_guard_create(void); // NULL: no memory
 void wp_guard_destroy(struct wp_guard *guard);
 
-// Before a key's verdict is told. `digest`: the SHA-256 of what was shown. `limit`: failures per
-// minute, 0 for none.
-bool wp_guard_refuses(struct wp_guard *guard, wp_view address, const uint8_t digest[WP_SHA256_LEN],
-                      uint32_t limit, uint64_t now_ns);
-// The verdict.
-void wp_guard_note(struct wp_guard *guard, wp_view address, const uint8_t digest[WP_SHA256_LEN],
-                   bool right, uint64_t now_ns);
+// Before a key's verdict is told: false if it may not be, and then the attempt does not count.
+// `digest`: the SHA-256 of what was shown, `right`: the verdict. `limit`: failures per minute, 0
+// for none.
+bool wp_guard_admits(struct wp_guard *guard, wp_view address, const uint8_t digest[WP_SHA256_LEN],
+                     bool right, uint32_t limit, uint64_t now_ns);
 
 #endif

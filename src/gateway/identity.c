@@ -79,7 +79,7 @@ static void digest_of(const struct wp_runtime *runtime, wp_view key, struct wp_c
 void wp_identify(const struct wp_runtime *runtime, const struct wp_request_head *head,
                  struct wp_caller *out)
 {
-    *out = (struct wp_caller){0};
+    *out = (struct wp_caller){.key_hash = ""};
     wp_view authorization = bearer_key(wp_headers_get(&head->headers, "authorization"));
     if (wp_view_starts_with(authorization, WP_VIEW(OAUTH_PREFIX)))
         out->oauth = authorization;
@@ -95,8 +95,8 @@ void wp_identify(const struct wp_runtime *runtime, const struct wp_request_head 
     out->known = out->known && !out->contradiction;
     if (!out->known)
         return;
-    memcpy(out->digest, out->shown_digest, WP_SHA256_LEN);
-    wp_hex_encode(out->digest, WP_SHA256_LEN, out->key_hash);
+    out->digest = runtime->master_key_digest;
+    out->key_hash = runtime->master_key_hash;
 }
 
 // HMAC over "expiry.nonce" under a key that only the master key yields.

@@ -123,7 +123,7 @@ static void fill_plan_request(struct wp_exchange *x)
         .models = x->models,
         .prompt = x->has_prompt && x->operation == WP_OP_MESSAGES ? &x->prompt : NULL,
         .session_id = x->session_id,
-        .caller = x->front->caller.key_hash[0] != '\0' ? x->front->caller.digest : NULL,
+        .caller = x->front->caller.digest,
         .max_tokens = x->request.max_tokens,
         .tried = x->tried,
         .refused = x->refused,

@@ -38,13 +38,18 @@ wp_view wp_headers_search(const struct wp_headers *headers, wp_view name)
     return (wp_view){NULL, 0};
 }
 
-size_t wp_headers_count(const struct wp_headers *headers, wp_view name)
+size_t wp_headers_count(const struct wp_headers *headers, wp_view name, wp_view *first)
 {
     size_t count = 0;
+    *first = (wp_view){NULL, 0};
     if ((headers->names & wp_header_bit(name)) == 0)
         return 0;
-    for (size_t i = 0; i < headers->count; i++)
-        count += wp_view_eq_nocase(headers->list[i].name, name) ? 1 : 0;
+    for (size_t i = 0; i < headers->count; i++) {
+        if (!wp_view_eq_nocase(headers->list[i].name, name))
+            continue;
+        if (count++ == 0)
+            *first = headers->list[i].value;
+    }
     return count;
 }
 

@@ -2,15 +2,26 @@
 #include "http/server_private.h"
 #include "http/target.h"
 
-// Fields that mean one thing: two of them mean two things to two readers.
-static bool has_doubles(const struct wp_headers *headers)
+// What tells where a request ends and whose it is. Of each there is one at most: two of them mean
+// two things to two readers.
+enum { HOST, LENGTH, CODING, EXPECT, AUTHORIZATION, TYPE, ENCODING, SINGLE_COUNT };
+static const wp_view SINGLE[SINGLE_COUNT] = {
+    [HOST] = {"host", 4},
+    [LENGTH] = {"content-length", 14},
+    [CODING] = {"transfer-encoding", 17},
+    [EXPECT] = {"expect", 6},
+    [AUTHORIZATION] = {"authorization", 13},
+    [TYPE] = {"content-type", 12},
+    [ENCODING] = {"content-encoding", 16},
+};
+
+// Their values; false: one is there twice.
+static bool read_single(const struct wp_headers *headers, wp_view values[SINGLE_COUNT])
 {
-    static const wp_view single[] = {
-        {"authorization", 13}, {"content-type", 12}, {"content-encoding", 16}, {"expect", 6}};
-    for (size_t i = 0; i < WP_COUNT_OF(single); i++)
-        if (wp_headers_count(headers, single[i]) > 1)
-            return true;
-    return false;
+    for (size_t i = 0; i < SINGLE_COUNT; i++)
+        if (wp_headers_count(headers, SINGLE[i], &values[i]) > 1)
+            return false;
+    return true;
 }
 
 // Digits without a leading zero: some read "010" as eight.
@@ -19,33 +30,45 @@ static bool parse_length(wp_view text, uint64_t *out)
     return !(text.len > 1 && text.ptr[0] == '0') && wp_view_parse_u64(text, out);
 }
 
-static enum wp_err check_framing(const struct wp_message *message, struct wp_request_head *head)
+static enum wp_err check_framing(const struct wp_message *message, const wp_view *single,
+                                 struct wp_request_head *head)
 {
-    const struct wp_headers *headers = &head->headers;
-    wp_view coding = wp_headers_get(headers, "transfer-encoding");
-    wp_view length = wp_headers_get(headers, "content-length");
+    wp_view coding = single[CODING], length = single[LENGTH], host = single[HOST];
     bool http10 = message->parser.http_major == 1 && message->parser.http_minor == 0;
     if (message->parser.http_major != 1)
         return WP_ERR_INVALID;
-    if (wp_headers_count(headers, WP_VIEW("transfer-encoding")) > 1 ||
-        wp_headers_count(headers, WP_VIEW("content-length")) > 1 ||
-        (coding.ptr != NULL && length.ptr != NULL))
+    if (coding.ptr != NULL && length.ptr != NULL)
         return WP_ERR_INVALID;
     if (coding.ptr != NULL && (http10 || !wp_view_eq_nocase(coding, WP_VIEW("chunked"))))
         return http10 ? WP_ERR_INVALID : WP_ERR_NOT_SUPPORTED;
     if (length.ptr != NULL && !parse_length(length, &head->content_length))
         return WP_ERR_INVALID;
-    if (has_doubles(headers))
-        return WP_ERR_INVALID;
     if (coding.ptr != NULL)
         head->content_length = UINT64_MAX;
     head->has_body = coding.ptr != NULL || head->content_length > 0;
-    size_t hosts = wp_headers_count(headers, WP_VIEW("host"));
-    if (hosts > 1 || (hosts == 0 && !http10))
+    bool host_ok = host.ptr == NULL ? http10 : wp_host_valid(host);
+    return host_ok ? WP_OK : WP_ERR_INVALID;
+}
+
+// "*" asks about the server as a whole (RFC 9110 9.3.7).
+static enum wp_err check_target(struct wp_arena *arena, wp_view raw, struct wp_request_head *head)
+{
+    if (!wp_target_parse(arena, raw, head))
         return WP_ERR_INVALID;
-    if (hosts == 1 && !wp_host_valid(wp_headers_get(headers, "host")))
-        return WP_ERR_INVALID;
-    return WP_OK;
+    if (head->path.ptr == NULL)
+        return WP_ERR_NO_MEMORY;
+    bool star = wp_view_is(head->path, "*");
+    return star && !wp_view_is(head->method, "OPTIONS") ? WP_ERR_INVALID : WP_OK;
+}
+
+// An old client's expectations are ignored (RFC 9110 10.1.1).
+static enum wp_err check_expectation(const struct wp_message *message, wp_view expect,
+                                     struct wp_request_head *head)
+{
+    if (expect.ptr == NULL || message->parser.http_minor == 0)
+        return WP_OK;
+    head->expect_continue = wp_view_eq_nocase(expect, WP_VIEW("100-continue"));
+    return head->expect_continue ? WP_OK : WP_ERR_EXPECTATION;
 }
 
 enum wp_err wp_request_head_read(struct wp_server_request *request,
@@ -53,7 +76,7 @@ enum wp_err wp_request_head_read(struct wp_server_request *request,
 {
     const struct client *client = request->client;
     struct wp_request_head *head = &request->head;
-    wp_view raw = message->target.here;
+    wp_view raw = message->target.here, single[SINGLE_COUNT];
     head->method = wp_view_of(llhttp_method_name(message->parser.method));
     head->headers = message->headers;
     head->peer_address = wp_view_of(client->peer.address);
@@ -61,19 +84,13 @@ enum wp_err wp_request_head_read(struct wp_server_request *request,
     head->tls = client->server->tls != NULL;
     if (raw.ptr == NULL)
         return WP_ERR_NO_MEMORY;
-    enum wp_err err = check_framing(message, head);
-    if (err == WP_OK && !wp_target_parse(request->arena, raw, head))
-        err = WP_ERR_INVALID;
-    if (err == WP_OK && head->path.ptr == NULL)
-        err = WP_ERR_NO_MEMORY;
-    if (err == WP_OK && wp_view_is(head->path, "*") && !wp_view_is(head->method, "OPTIONS"))
-        err = WP_ERR_INVALID;
-    wp_view expect = wp_headers_get(&head->headers, "expect");
-    bool http10 = message->parser.http_minor == 0; // its expectations are ignored (RFC 9110 10.1.1)
-    if (err == WP_OK && expect.ptr != NULL && !http10) {
-        head->expect_continue = wp_view_eq_nocase(expect, WP_VIEW("100-continue"));
-        err = head->expect_continue ? WP_OK : WP_ERR_EXPECTATION;
-    }
+    if (!read_single(&head->headers, single))
+        return WP_ERR_INVALID;
+    enum wp_err err = check_framing(message, single, head);
+    if (err == WP_OK)
+        err = check_target(request->arena, raw, head);
+    if (err == WP_OK)
+        err = check_expectation(message, single[EXPECT], head);
     if (err == WP_OK && head->has_body && head->content_length != UINT64_MAX &&
         head->content_length > client->server->limits.body_max)
         err = WP_ERR_TOO_LARGE;

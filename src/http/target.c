@@ -2,6 +2,11 @@
 
 #include "base/codec.h"
 
+static bool is_name_byte(unsigned char c)
+{
+    return (unsigned)((c | 0x20) - 'a') < 26 || (unsigned)(c - '0') < 10 || c == '-' || c == '_';
+}
+
 // "http://host/path" names the same resource as "/path"; the authority is not used for routing.
 static wp_view origin_form(wp_view raw)
 {
@@ -52,10 +57,34 @@ static bool is_model_path(wp_view path)
            wp_view_starts_with(path, WP_VIEW("/inference-profiles/"));
 }
 
+// Bytes of the path that the target begins with, if it reads the same in every spelling: letters,
+// digits and a few marks, no segment that is empty or begins with a dot. 0: it has to be read with
+// care, as most have not.
+static size_t plain_path(wp_view target)
+{
+    size_t at = 0;
+    for (; at < target.len && target.ptr[at] != '?'; at++) {
+        char c = target.ptr[at], before = at == 0 ? '\0' : target.ptr[at - 1];
+        if (is_name_byte((unsigned char)c) && at > 0)
+            continue;
+        bool fits = c == '/' ? before != '/' : (c == '.' || c == ':') && at > 0 && before != '/';
+        if (!fits)
+            return 0;
+    }
+    return at;
+}
+
 bool wp_target_parse(struct wp_arena *arena, wp_view raw, struct wp_request_head *head)
 {
-    if (wp_view_find_char(raw, '#') != WP_NOT_FOUND)
+    size_t plain = plain_path(raw);
+    if (wp_view_find_char(wp_view_skip(raw, plain), '#') != WP_NOT_FOUND)
         return false; // no form of a target has a fragment
+    if (plain > 0) {
+        head->target = raw;
+        head->path = wp_view_sub(raw, 0, plain);
+        head->query = wp_view_skip(raw, plain + 1);
+        return true;
+    }
     head->target = origin_form(raw);
     if (wp_view_is(head->target, "*")) {
         head->path = head->target;
@@ -87,6 +116,8 @@ bool wp_host_valid(wp_view host)
         return false;
     for (size_t i = 0; i < host.len; i++) {
         unsigned char c = (unsigned char)host.ptr[i];
+        if (is_name_byte(c) || c == '.' || c == ':')
+            continue;
         if (c <= 0x20 || c >= 0x7f || strchr("/\\#@?%,;\"'<>{}|^`", c) != NULL)
             return false;
     }

@@ -19,10 +19,7 @@ static bool ask(struct wp_guard *guard, const char *address, const char *key, bo
 {
     uint8_t digest[WP_SHA256_LEN];
     digest_of(key, digest);
-    if (wp_guard_refuses(guard, wp_view_of(address), digest, LIMIT, now_ns))
-        return false;
-    wp_guard_note(guard, wp_view_of(address), digest, right, now_ns);
-    return true;
+    return wp_guard_admits(guard, wp_view_of(address), digest, right, LIMIT, now_ns);
 }
 
 static void an_address_that_guesses_has_to_wait(void **state)
