@@ -369,18 +369,6 @@ wp_view wp_arena_concat(struct wp_arena *arena, const wp_view *parts, size_t cou
     return wp_view_make(ptr, len);
 }
 
-wp_view wp_arena_decimal(struct wp_arena *arena, uint64_t value, uint32_t places)
-{
-    char text[48];
-    size_t at = sizeof(text);
-    for (uint32_t digits = 0; (digits <= places || value > 0) && at > 2; digits++, value /= 10) {
-        if (digits == places && places > 0)
-            text[--at] = '.';
-        text[--at] = (char)('0' + value % 10);
-    }
-    return wp_arena_copy(arena, wp_view_make(text + at, sizeof(text) - at));
-}
-
 wp_view wp_arena_printf(struct wp_arena *arena, const char *format, ...)
 {
     va_list args, again;

@@ -29,8 +29,6 @@ wp_view wp_arena_copy(struct wp_arena *arena, wp_view v) WP_WARN_UNUSED;
 // NUL-terminated copy for the border of libc; NULL on failure.
 char *wp_arena_cstring(struct wp_arena *arena, wp_view v) WP_WARN_UNUSED;
 wp_view wp_arena_concat(struct wp_arena *arena, const wp_view *parts, size_t count) WP_WARN_UNUSED;
-// Decimal; `places` digits of it behind a point (1234, 3: "1.234").
-wp_view wp_arena_decimal(struct wp_arena *arena, uint64_t value, uint32_t places) WP_WARN_UNUSED;
 wp_view wp_arena_printf(struct wp_arena *arena, const char *format, ...) WP_WARN_UNUSED
     WP_PRINTF(2, 3);
 

@@ -45,15 +45,52 @@ bool wp_buf_reserve(struct wp_buf *buf, size_t more)
     return true;
 }
 
-void wp_buf_append_u64(struct wp_buf *buf, uint64_t value)
+static size_t digits_of(uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value != 0);
-    wp_buf_append(buf, wp_view_make(digits + at, sizeof(digits) - at));
+    enum { MOST = 20 };
+    size_t digits = 1;
+    for (uint64_t least = 10; digits < MOST && value >= least; least *= 10)
+        digits++;
+    return digits;
+}
+
+// The last digits of a number, as many as have room; returns what is before them.
+static uint64_t put_digits(char *at, char *end, uint64_t value)
+{
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    for (; end - at >= 2; value /= 100) {
+        end -= 2;
+        memcpy(end, pairs + 2 * (value % 100), 2);
+    }
+    if (end == at)
+        return value;
+    *at = (char)('0' + value % 10);
+    return value / 10;
+}
+
+void wp_buf_append_digits(struct wp_buf *buf, uint64_t value)
+{
+    char *at = wp_buf_extend(buf, digits_of(value));
+    if (at != NULL)
+        put_digits(at, buf->ptr + buf->len, value);
+}
+
+void wp_buf_append_decimal(struct wp_buf *buf, uint64_t value, uint32_t places)
+{
+    size_t digits = digits_of(value), whole = digits > places ? digits - places : 1;
+    if (places == 0) {
+        wp_buf_append_u64(buf, value);
+        return;
+    }
+    char *at = wp_buf_extend(buf, whole + 1 + places);
+    if (at == NULL)
+        return;
+    uint64_t rest = put_digits(at + whole + 1, at + whole + 1 + places, value);
+    at[whole] = '.';
+    put_digits(at, at + whole, rest);
 }
 
 void wp_buf_printf(struct wp_buf *buf, const char *format, ...)

@@ -38,12 +38,19 @@ static inline bool wp_buf_room(struct wp_buf *buf, size_t more)
 {
     return more <= buf->capacity - buf->len ? !buf->failed : wp_buf_reserve(buf, more);
 }
+// `more` further bytes, for the caller to fill at once; NULL as reserve says false.
+static inline char *wp_buf_extend(struct wp_buf *buf, size_t more)
+{
+    if (!wp_buf_room(buf, more))
+        return NULL;
+    buf->len += more;
+    return buf->ptr + buf->len - more;
+}
 static inline void wp_buf_append(struct wp_buf *buf, wp_view v)
 {
-    if (v.len == 0 || !wp_buf_room(buf, v.len))
-        return;
-    memcpy(buf->ptr + buf->len, v.ptr, v.len);
-    buf->len += v.len;
+    char *at = v.len == 0 ? NULL : wp_buf_extend(buf, v.len);
+    if (at != NULL)
+        memcpy(at, v.ptr, v.len);
 }
 static inline void wp_buf_append_char(struct wp_buf *buf, char c)
 {
@@ -53,7 +60,16 @@ static inline void wp_buf_append_cstring(struct wp_buf *buf, const char *text)
 {
     wp_buf_append(buf, wp_view_of(text));
 }
-void wp_buf_append_u64(struct wp_buf *buf, uint64_t value);
+void wp_buf_append_digits(struct wp_buf *buf, uint64_t value);
+static inline void wp_buf_append_u64(struct wp_buf *buf, uint64_t value)
+{
+    if (value < 10)
+        wp_buf_append_char(buf, (char)('0' + value));
+    else
+        wp_buf_append_digits(buf, value);
+}
+// `places` digits of it behind a point (1234, 3: "1.234").
+void wp_buf_append_decimal(struct wp_buf *buf, uint64_t value, uint32_t places);
 void wp_buf_printf(struct wp_buf *buf, const char *format, ...) WP_PRINTF(2, 3);
 // Drops the first `count` bytes (moves the rest down).
 void wp_buf_consume(struct wp_buf *buf, size_t count);

@@ -6,7 +6,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { HOLD_FIRST = 512 }; // room at once for what mostly follows the first bytes that are held
+enum {
+    HOLD_FIRST = 512, // room at once for what mostly follows the first bytes that are held
+    FIELDS_MOSTLY = 16
+};
 
 static uint32_t keepalive_ms(const struct wp_exchange *x)
 {
@@ -121,6 +124,8 @@ static enum wp_err response_headers(struct wp_exchange *x, struct wp_headers *he
     // They are written at once: their strings need not stay with a long stream.
     struct wp_arena *arena = x->body_arena != NULL ? x->body_arena : x->arena;
     wp_headers_init(headers, arena);
+    if (!wp_headers_reserve(headers, FIELDS_MOSTLY))
+        return WP_ERR_NO_MEMORY;
     enum wp_err err = wp_answer_headers(&x->answer_options, headers);
     if (err == WP_OK && x->answer_options.stream) {
         err = add_stream_type(x, headers);

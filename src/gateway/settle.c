@@ -53,9 +53,35 @@ static uint64_t overhead_us(const struct wp_exchange *x)
     return ns / 1000;
 }
 
-static enum wp_err add(struct wp_headers *headers, const char *name, wp_view value)
+static inline enum wp_err add(struct wp_headers *headers, const char *name, wp_view value)
 {
     return value.len == 0 ? WP_OK : wp_headers_add(headers, wp_view_of(name), value);
+}
+
+static wp_view number(struct wp_buf *digits, uint64_t value, uint32_t places)
+{
+    size_t from = digits->len;
+    wp_buf_append_decimal(digits, value, places);
+    return wp_view_skip(wp_buf_view(digits), from);
+}
+
+// What the attempts came to; without one there is nothing to say.
+static enum wp_err add_attempts(struct wp_exchange *x, double spend, struct wp_headers *out)
+{
+    enum { NUMBERS_ROOM = 4 * 24 };
+    char *room = wp_arena_raw(out->arena, NUMBERS_ROOM);
+    if (room == NULL)
+        return WP_ERR_NO_MEMORY;
+    struct wp_buf digits = wp_buf_make_in(room, NUMBERS_ROOM, NUMBERS_ROOM);
+    enum wp_err err = add(out, "x-litellm-attempted-retries", number(&digits, x->total_retries, 0));
+    if (err == WP_OK)
+        err = add(out, "x-litellm-attempted-fallbacks", number(&digits, x->fallbacks, 0));
+    if (err == WP_OK && spend > 0 && !x->answer_options.stream)
+        err = add(out, "x-litellm-response-cost",
+                  number(&digits, (uint64_t)(spend * 1e12 + 0.5), 12));
+    if (err == WP_OK)
+        err = add(out, "x-litellm-overhead-duration-ms", number(&digits, overhead_us(x), 3));
+    return err;
 }
 
 enum wp_err wp_exchange_headers(struct wp_exchange *x, struct wp_headers *out)
@@ -69,19 +95,7 @@ enum wp_err wp_exchange_headers(struct wp_exchange *x, struct wp_headers *out)
         err = add(out, "x-litellm-model-api-base", attempt->api_base);
     if (err == WP_OK)
         err = add(out, "x-litellm-model-group", x->group.group);
-    if (err == WP_OK && attempt != NULL)
-        err = add(out, "x-litellm-attempted-retries",
-                  wp_arena_decimal(out->arena, x->total_retries, 0));
-    if (err == WP_OK && attempt != NULL)
-        err = add(out, "x-litellm-attempted-fallbacks",
-                  wp_arena_decimal(out->arena, x->fallbacks, 0));
-    if (err == WP_OK && spend > 0 && !x->answer_options.stream)
-        err = add(out, "x-litellm-response-cost",
-                  wp_arena_decimal(out->arena, (uint64_t)(spend * 1e12 + 0.5), 12));
-    if (err == WP_OK && attempt != NULL)
-        err = add(out, "x-litellm-overhead-duration-ms",
-                  wp_arena_decimal(out->arena, overhead_us(x), 3));
-    return err;
+    return err == WP_OK && attempt != NULL ? add_attempts(x, spend, out) : err;
 }
 
 static uint64_t cooling_ms(uint64_t until_ns, uint64_t now_ns)

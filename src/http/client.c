@@ -577,12 +577,7 @@ static bool build_head(struct wp_call *call, const struct wp_call_request *reque
     wp_buf_append_cstring(&head, " HTTP/1.1\r\n");
     for (size_t i = 0; i < request->header_count; i++) {
         const struct wp_header *header = &request->headers[i];
-        if (!wp_header_value_valid(header->value) || !wp_header_value_valid(header->name))
-            continue;
-        wp_buf_append(&head, header->name);
-        wp_buf_append_cstring(&head, ": ");
-        wp_buf_append(&head, header->value);
-        wp_buf_append_cstring(&head, "\r\n");
+        wp_header_write(&head, header->name, header->value);
     }
     for (size_t i = 0; i < request->body_count; i++)
         length += request->body[i].len;

@@ -173,3 +173,21 @@ bool wp_header_value_valid(wp_view value)
             return valid_bytes(at, end);
     return plain_eight(end - 8) || valid_bytes(end - 8, end);
 }
+
+void wp_header_write(struct wp_buf *out, wp_view name, wp_view value)
+{
+    size_t len = name.len + 2 + value.len;
+    char *line = wp_buf_extend(out, len + 2), *at = line;
+    if (line == NULL)
+        return;
+    if (name.len > 0)
+        memcpy(at, name.ptr, name.len);
+    at += name.len;
+    memcpy(at, ": ", 2);
+    at += 2;
+    if (value.len > 0)
+        memcpy(at, value.ptr, value.len);
+    memcpy(at + value.len, "\r\n", 2);
+    if (!wp_header_value_valid(wp_view_make(line, len)))
+        out->len -= len + 2;
+}

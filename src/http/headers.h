@@ -4,6 +4,7 @@
 #define WP_HTTP_HEADERS_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/view.h"
 
@@ -71,5 +72,7 @@ wp_view wp_headers_joined(const struct wp_headers *headers, const char *name,
 bool wp_headers_is_hop_by_hop(const struct wp_headers *headers, wp_view name);
 // No CR, LF, NUL or other control byte except tab.
 bool wp_header_value_valid(wp_view value);
+// "name: value" and the end of the line; nothing if a control byte in it could end it earlier.
+void wp_header_write(struct wp_buf *out, wp_view name, wp_view value);
 
 #endif

@@ -41,16 +41,6 @@ const char *wp_status_reason(int status)
     return "Status";
 }
 
-static void append_header(struct wp_buf *out, wp_view name, wp_view value)
-{
-    if (!wp_header_value_valid(value) || !wp_header_value_valid(name))
-        return;
-    wp_buf_append(out, name);
-    wp_buf_append_cstring(out, ": ");
-    wp_buf_append(out, value);
-    wp_buf_append_cstring(out, "\r\n");
-}
-
 static void build_head(struct wp_server_request *request, int status,
                        const struct wp_headers *headers, uint64_t content_length,
                        struct wp_buf *out)
@@ -67,7 +57,7 @@ static void build_head(struct wp_server_request *request, int status,
     wp_buf_append_cstring(out, date);
     wp_buf_append_cstring(out, "\r\n");
     for (size_t i = 0; i < headers->count; i++)
-        append_header(out, headers->list[i].name, headers->list[i].value);
+        wp_header_write(out, headers->list[i].name, headers->list[i].value);
     request->silent = wp_view_is(request->head.method, "HEAD") || status == 204 || status == 304;
     if (content_length != UINT64_MAX && status != 204) {
         wp_buf_append_cstring(out, "Content-Length: ");

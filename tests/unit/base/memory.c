@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -184,6 +185,45 @@ static void bufq_is_a_queue(void **state)
 }
 
 // What is lent again and again stays; what nobody needed between two trims goes back.
+static void check_number(uint64_t value, uint32_t places)
+{
+    char wanted[64], digits[32];
+    struct wp_buf buf = wp_buf_make(64);
+    int len =
+        snprintf(digits, sizeof(digits), "%0*llu", (int)places + 1, (unsigned long long)value);
+    snprintf(wanted, sizeof(wanted), "%.*s%s%s", len - (int)places, digits, places > 0 ? "." : "",
+             digits + len - (int)places);
+    wp_buf_append_decimal(&buf, value, places);
+    assert_view(wp_buf_view(&buf), wanted);
+    if (places == 0) {
+        wp_buf_clear(&buf);
+        wp_buf_append_u64(&buf, value);
+        assert_view(wp_buf_view(&buf), wanted);
+    }
+    wp_buf_free(&buf);
+}
+
+static void numbers_are_written_in_full(void **state)
+{
+    (void)state;
+    for (uint32_t places = 0; places <= 12; places++) {
+        check_number(0, places);
+        check_number(UINT64_MAX, places);
+        for (uint64_t power = 1;; power *= 10) {
+            check_number(power, places);
+            check_number(power - 1, places);
+            check_number(power + 7, places);
+            if (power == 10000000000000000000u)
+                break;
+        }
+    }
+    char room[4];
+    struct wp_buf small = wp_buf_make_in(room, sizeof(room), sizeof(room));
+    wp_buf_append_u64(&small, 12345);
+    assert_false(wp_buf_ok(&small));
+    assert_int_equal(small.len, 0);
+}
+
 static void pool_trim_follows_use(void **state)
 {
     (void)state;
@@ -239,6 +279,7 @@ int main(void)
         cmocka_unit_test(arena_limit_is_exact),
         cmocka_unit_test(arena_totals_add_up_over_threads),
         cmocka_unit_test(buf_stops_at_its_maximum),
+        cmocka_unit_test(numbers_are_written_in_full),
         cmocka_unit_test(pool_trim_follows_use),
         cmocka_unit_test(files_are_read_whole_or_not_at_all),
         cmocka_unit_test(bufq_is_a_queue),

@@ -94,12 +94,29 @@ static void test_control_bytes(void **state)
     }
 }
 
+// A field that would end its line early is left out, the others are not touched by it.
+static void test_written(void **state)
+{
+    (void)state;
+    struct wp_buf out = wp_buf_make(256);
+    wp_header_write(&out, WP_VIEW("a"), WP_VIEW("1"));
+    wp_header_write(&out, WP_VIEW("bad"), WP_VIEW("x\r\ninjected: 1"));
+    wp_header_write(&out, WP_VIEW("bad\nname"), WP_VIEW("x"));
+    wp_header_write(&out, WP_VIEW("empty"), (wp_view){NULL, 0});
+    wp_header_write(&out, WP_VIEW("nul"), wp_view_make("a\0b", 3));
+    wp_header_write(&out, WP_VIEW("long"), WP_VIEW("tab\tand \xc3\xa9 in a value of some words"));
+    assert_view(wp_buf_view(&out),
+                "a: 1\r\nempty: \r\nlong: tab\tand \xc3\xa9 in a value of some words\r\n");
+    wp_buf_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names_in_any_case),
         cmocka_unit_test(test_hop_by_hop),
         cmocka_unit_test(test_control_bytes),
+        cmocka_unit_test(test_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
