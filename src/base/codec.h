@@ -29,6 +29,4 @@ bool wp_percent_decode(wp_view text, char *out, size_t *out_len);
 // Continue from `crc` (0 to begin).
 uint32_t wp_crc32(uint32_t crc, wp_view bytes);
 
-bool wp_utf8_valid(wp_view text);
-
 #endif

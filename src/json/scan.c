@@ -6,6 +6,7 @@
 #endif
 
 #include "base/codec.h"
+#include "base/utf8.h"
 
 void wp_json_scan_init(struct wp_json_scan *scan, wp_view source)
 {

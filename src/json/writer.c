@@ -7,7 +7,7 @@
 #include <emmintrin.h>
 #endif
 
-#include "base/codec.h"
+#include "base/utf8.h"
 
 enum { DEPTH_MAX = 63 };
 
