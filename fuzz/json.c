@@ -4,7 +4,9 @@
 // Input: two bytes that choose edits, then a text.
 #include "fuzz/support.h"
 
+#include "base/utf8.h"
 #include "json/doc.h"
+#include "json/private.h"
 #include "json/scan.h"
 #include "json/splice.h"
 
@@ -131,6 +133,25 @@ static void check_strings(struct wp_arena *arena, const struct items *items)
     }
 }
 
+// Each width finds what one byte at a time does.
+static void check_widths(wp_view text)
+{
+    bool valid = wp_utf8_valid_bytewise(text);
+    FUZZ_CHECK(wp_utf8_valid(text) == valid);
+    for (size_t at = 0; at < text.len && at < 200; at++) {
+        bool above = false, high[4] = {false};
+        size_t stop = wp_json_stop_bytewise(text, at, &above);
+        FUZZ_CHECK(wp_json_stop(text, at, &high[0]) == stop && (high[0] || !above));
+#ifdef WP_JSON_WIDE
+        FUZZ_CHECK(wp_json_stop_narrow(text, at, &high[1]) == stop && (high[1] || !above));
+        if (__builtin_cpu_supports("avx2"))
+            FUZZ_CHECK(wp_json_stop_avx2(text, at, &high[2]) == stop && (high[2] || !above));
+        if (wp_json_has_avx512())
+            FUZZ_CHECK(wp_json_stop_avx512(text, at, &high[3]) == stop && (high[3] || !above));
+#endif
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct wp_json_scan scan;
@@ -139,6 +160,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t mask = fuzz_byte(&input), options = fuzz_byte(&input);
     wp_view text = fuzz_copy(input);
     struct wp_arena *arena = wp_arena_create(0);
+    check_widths(text);
     wp_json_scan_init(&scan, text);
     wp_view value = wp_json_value(&scan);
     bool accepted = wp_json_scan_finish(&scan);

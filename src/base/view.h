@@ -31,7 +31,8 @@ static inline wp_view wp_view_of(const char *cstring)
 
 static inline bool wp_view_eq(wp_view a, wp_view b)
 {
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+    // by the length of b: of a literal the compiler knows it, and compares in line
+    return a.len == b.len && (b.len == 0 || memcmp(a.ptr, b.ptr, b.len) == 0);
 }
 
 static inline bool wp_view_is(wp_view a, const char *cstring)

@@ -2,6 +2,7 @@
 
 #include "base/random.h"
 #include "json/doc.h"
+#include "json/private.h"
 #include "json/scan.h"
 #include "json/splice.h"
 #include "json/writer.h"
@@ -301,38 +302,36 @@ static void members_by_name(void **state)
     }
 }
 
+// What strings are made of; the first seven are valid.
+static const char *const pieces[] = {
+    "\\\\", "\\\"", "\\n", "\\u0041",        "\\/", "a", "plain text without any", "\\", "\xC3\xA9",
+    "\x01", "\\x",  "\"",  "\\ud83d\\ude00", "\xff"};
+
+// A text of so many bytes or a little more, mostly of valid pieces, so that long strings are
+// reached.
+static size_t fill(char *text, size_t len, size_t want, uint32_t *seed)
+{
+    while (len < want) {
+        *seed = *seed * 1664525u + 1013904223u;
+        size_t among = (*seed >> 28) == 0 ? WP_COUNT_OF(pieces) : 7;
+        const char *piece = pieces[(*seed >> 8) % among];
+        memcpy(text + len, piece, strlen(piece));
+        len += strlen(piece);
+    }
+    return len;
+}
+
 // Strings are scanned in blocks: runs of backslashes, quotes and what no string may hold stand at
 // every place of one, also across its end.
 static void strings_of_any_length_end_where_the_library_ends_them(void **state)
 {
     (void)state;
-    static const char *const pieces[] = {"\\\\",
-                                         "\\\"",
-                                         "\\n",
-                                         "\\u0041",
-                                         "\\/",
-                                         "a",
-                                         "plain text without any",
-                                         "\\",
-                                         "\xC3\xA9",
-                                         "\x01",
-                                         "\\x",
-                                         "\"",
-                                         "\\ud83d\\ude00",
-                                         "\xff"};
     uint32_t seed = 1;
     size_t accepted = 0;
     for (int round = 0; round < 40000; round++) {
         char text[400] = "[\"";
         size_t len = 2, want = 1 + (size_t)round % 200;
-        // mostly pieces that are valid, so that long strings are reached
-        while (len < want) {
-            seed = seed * 1664525u + 1013904223u;
-            size_t among = (seed >> 28) == 0 ? WP_COUNT_OF(pieces) : 7;
-            const char *piece = pieces[(seed >> 8) % among];
-            memcpy(text + len, piece, strlen(piece));
-            len += strlen(piece);
-        }
+        len = fill(text, len, want, &seed);
         memcpy(text + len, "\",1]", 4);
         wp_view whole = wp_view_make(text, len + 4);
         bool ours = scan_accepts(whole);
@@ -343,9 +342,37 @@ static void strings_of_any_length_end_where_the_library_ends_them(void **state)
     assert_in_range(accepted, 10000, 39000);
 }
 
+// From every offset each width stops where one byte at a time does.
+static void every_width_stops_at_the_same_byte(void **state)
+{
+    (void)state;
+#ifdef WP_JSON_WIDE
+    static size_t (*const widths[])(wp_view, size_t, bool *) = {
+        wp_json_stop, wp_json_stop_narrow, wp_json_stop_avx2, wp_json_stop_avx512};
+    const bool there[] = {true, true, __builtin_cpu_supports("avx2") != 0, wp_json_has_avx512()};
+    uint32_t seed = 7;
+    for (int round = 0; round < 3000; round++) {
+        char bytes[400];
+        wp_view text = wp_view_make(bytes, fill(bytes, 0, 1 + (size_t)round % 250, &seed));
+        for (size_t at = 0; at < text.len; at++) {
+            bool above = false;
+            size_t expected = wp_json_stop_bytewise(text, at, &above);
+            for (size_t i = 0; i < WP_COUNT_OF(widths); i++) {
+                bool high = false;
+                if (!there[i])
+                    continue;
+                assert_int_equal(widths[i](text, at, &high), expected);
+                assert_true(high || !above);
+            }
+        }
+    }
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_width_stops_at_the_same_byte),
         cmocka_unit_test(accepts_what_the_library_accepts),
         cmocka_unit_test(agrees_on_mutations),
         cmocka_unit_test(depth_is_limited),
