@@ -141,7 +141,7 @@ void wp_response_end(struct wp_server_request *request)
     request->ended = true;
     if (client == NULL)
         return;
-    wp_timer_stop(&client->timer);
+    wp_timer_rest(&client->timer);
     if (request->chunked && !request->silent && write_parts(request, &last, 1) != WP_OK)
         client->close_after = true;
     bool body_done = !request->head.has_body || request->body_done;

@@ -127,8 +127,6 @@ static void linger(struct client *client)
     wp_conn_finish(client->conn);
     wp_conn_read_enable(client->conn, true);
     wp_timer_start(&client->timer, LINGER_MS);
-    if (client->ended)
-        drop(client, WP_ERR_CLIENT_GONE);
 }
 
 // Answers of the server itself ----------------------------------------------------------------
@@ -244,7 +242,7 @@ static bool on_head(void *arg, struct wp_message *message)
     }
     client->close_after = !llhttp_should_keep_alive(&message->parser) || client->server->draining;
     client->phase = request->head.has_body ? READ_BODY : RESPOND;
-    wp_timer_stop(&client->timer);
+    wp_timer_rest(&client->timer);
     request->in_head = true;
     request->state =
         client->server->handler->on_head(client->server->context, request, &request->head);
@@ -281,7 +279,7 @@ static void on_complete(void *arg)
     struct wp_server_request *request = client->request;
     if (request == NULL)
         return; // answered already: the timer is the kept connection's
-    wp_timer_stop(&client->timer);
+    wp_timer_rest(&client->timer);
     request->body_done = true;
     if (client->phase == READ_BODY)
         client->phase = RESPOND;
@@ -369,8 +367,6 @@ static void parse_later(void *arg)
     struct client *client = arg;
     WP_CHECK_MAGIC(client, CLIENT_MAGIC);
     parse(client);
-    if (client->conn != NULL && client->ended && client->request == NULL)
-        drop(client, WP_ERR_CLIENT_GONE);
 }
 
 // Connection events --------------------------------------------------------------------------
@@ -513,7 +509,7 @@ void wp_request_pause_body(struct wp_server_request *request)
     if (client == NULL || request->body_done)
         return;
     request->body_paused = true;
-    wp_timer_stop(&client->timer);
+    wp_timer_rest(&client->timer);
     wp_conn_read_enable(client->conn, false);
 }
 
@@ -527,8 +523,10 @@ void wp_server_response_sent(struct client *client, bool body_done)
     client->phase = IDLE;
     wp_timer_start(&client->timer, client->server->limits.idle_timeout_ms);
     wp_conn_read_enable(client->conn, true);
-    wp_loop_defer(client->server->loop, &client->next);
+    if (client->ahead.len > 0)
+        wp_loop_defer(client->server->loop, &client->next);
 }
+
 // The server -------------------------------------------------------------------------------------
 
 static void deadline_passed(void *arg)

@@ -44,7 +44,7 @@ struct client {
     struct wp_timer timer, write_timer;
     struct wp_server_request *request;
     enum phase phase;
-    bool close_after, parsing, ended; // ended: the peer has sent FIN
+    bool close_after, parsing;
     struct wp_deferred next, gone;
 };
 

@@ -5,7 +5,12 @@
 
 enum { LOOP_MAGIC = 0x4c4f4f50, STOPPED = UINT32_MAX, TIMERS_FIRST = 256 };
 
+static const uint64_t NEVER = UINT64_MAX;
+
 // Timers: a binary heap over one uv_timer ---------------------------------------------------------
+//
+// Most are put off again and again and never fire. One that is put off stays where it is in the
+// heap, which is ordered by when each is looked at: only then it moves to where it belongs.
 
 static void heap_place(struct wp_loop *loop, uint32_t at, struct wp_timer *timer)
 {
@@ -16,7 +21,7 @@ static void heap_place(struct wp_loop *loop, uint32_t at, struct wp_timer *timer
 static void sift_up(struct wp_loop *loop, uint32_t at)
 {
     struct wp_timer *timer = loop->heap[at];
-    while (at > 0 && loop->heap[(at - 1) / 2]->due_ns > timer->due_ns) {
+    while (at > 0 && loop->heap[(at - 1) / 2]->looked_ns > timer->looked_ns) {
         heap_place(loop, at, loop->heap[(at - 1) / 2]);
         at = (at - 1) / 2;
     }
@@ -31,9 +36,9 @@ static void sift_down(struct wp_loop *loop, uint32_t at)
         if (child >= loop->heap_count)
             break;
         if (child + 1 < loop->heap_count &&
-            loop->heap[child + 1]->due_ns < loop->heap[child]->due_ns)
+            loop->heap[child + 1]->looked_ns < loop->heap[child]->looked_ns)
             child++;
-        if (loop->heap[child]->due_ns >= timer->due_ns)
+        if (loop->heap[child]->looked_ns >= timer->looked_ns)
             break;
         heap_place(loop, at, loop->heap[child]);
         at = child;
@@ -49,10 +54,21 @@ static void arm(struct wp_loop *loop)
         uv_timer_stop(&loop->timer);
         return;
     }
-    uint64_t now = wp_now_ns(), due = loop->heap[0]->due_ns;
+    uint64_t now = wp_now_ns(), due = loop->heap[0]->looked_ns;
     uint64_t ms = due > now ? (due - now + 999999) / 1000000 : 0;
     uv_update_time(&loop->uv);
     uv_timer_start(&loop->timer, on_timer, ms, 0);
+}
+
+// It was put off since it got its place, or rests.
+static void move_on(struct wp_loop *loop, struct wp_timer *timer)
+{
+    if (timer->due_ns == NEVER) {
+        wp_timer_stop(timer);
+        return;
+    }
+    timer->looked_ns = timer->due_ns;
+    sift_down(loop, timer->heap_index);
 }
 
 static void on_timer(uv_timer_t *handle)
@@ -60,8 +76,12 @@ static void on_timer(uv_timer_t *handle)
     struct wp_loop *loop = handle->data;
     WP_CHECK_MAGIC(loop, LOOP_MAGIC);
     loop->now_ns = wp_now_ns();
-    while (loop->heap_count > 0 && loop->heap[0]->due_ns <= loop->now_ns) {
+    while (loop->heap_count > 0 && loop->heap[0]->looked_ns <= loop->now_ns) {
         struct wp_timer *timer = loop->heap[0];
+        if (timer->due_ns != timer->looked_ns) {
+            move_on(loop, timer);
+            continue;
+        }
         wp_timer_stop(timer);
         timer->fn(timer->arg);
     }
@@ -75,13 +95,18 @@ void wp_timer_init(struct wp_timer *timer, struct wp_loop *loop, void (*fn)(void
 
 bool wp_timer_active(const struct wp_timer *timer)
 {
-    return timer->loop != NULL && timer->heap_index != STOPPED;
+    return timer->loop != NULL && timer->heap_index != STOPPED && timer->due_ns != NEVER;
+}
+
+void wp_timer_rest(struct wp_timer *timer)
+{
+    timer->due_ns = NEVER;
 }
 
 void wp_timer_stop(struct wp_timer *timer)
 {
     struct wp_loop *loop = timer->loop;
-    if (!wp_timer_active(timer))
+    if (loop == NULL || timer->heap_index == STOPPED)
         return;
     uint32_t at = timer->heap_index;
     timer->heap_index = STOPPED;
@@ -118,17 +143,26 @@ static uint64_t clock_ns(const struct wp_loop *loop)
     return turn_ns > loop->now_ns ? turn_ns : loop->now_ns;
 }
 
-void wp_timer_start(struct wp_timer *timer, uint64_t ms)
+// Gives it the place of `timer->due_ns`.
+static void place(struct wp_loop *loop, struct wp_timer *timer)
 {
-    struct wp_loop *loop = timer->loop;
-    wp_timer_stop(timer);
-    make_room(loop);
-    timer->due_ns = clock_ns(loop) + ms * 1000000u;
-    loop->heap[loop->heap_count] = timer;
-    timer->heap_index = loop->heap_count++;
+    timer->looked_ns = timer->due_ns;
+    if (timer->heap_index == STOPPED) {
+        make_room(loop);
+        loop->heap[loop->heap_count] = timer;
+        timer->heap_index = loop->heap_count++;
+    }
     sift_up(loop, timer->heap_index);
     if (loop->heap[0] == timer)
         arm(loop);
+}
+
+void wp_timer_start(struct wp_timer *timer, uint64_t ms)
+{
+    struct wp_loop *loop = timer->loop;
+    timer->due_ns = clock_ns(loop) + ms * 1000000u;
+    if (timer->heap_index == STOPPED || timer->due_ns < timer->looked_ns)
+        place(loop, timer);
 }
 
 // Deferred calls: at the end of the turn ------------------------------------------------------

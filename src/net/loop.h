@@ -54,13 +54,17 @@ struct wp_timer {
     void (*fn)(void *arg);
     void *arg;
     struct wp_loop *loop;
-    uint64_t due_ns;
+    uint64_t due_ns;     // UINT64_MAX while it rests
+    uint64_t looked_ns;  // when the loop looks at it: not later than it is due
     uint32_t heap_index; // UINT32_MAX while stopped
 };
 void wp_timer_init(struct wp_timer *timer, struct wp_loop *loop, void (*fn)(void *arg), void *arg);
 // (Re)starts it; fires once after at least `ms` milliseconds.
 void wp_timer_start(struct wp_timer *timer, uint64_t ms);
 void wp_timer_stop(struct wp_timer *timer);
+// Does not fire until it is started again. Cheaper than to stop it where that happens often; but it
+// must be stopped before it is freed.
+void wp_timer_rest(struct wp_timer *timer);
 bool wp_timer_active(const struct wp_timer *timer);
 
 // Runs work(arg) on the thread pool, then done(arg) on the loop's thread. WP_ERR_NO_MEMORY if it
