@@ -168,7 +168,8 @@ static enum wp_err keep_for_log(struct wp_exchange *x)
 {
     const struct wp_upstream_request *upstream = x->upstream;
     wp_view *dropped = NULL;
-    current_try(x)->api_base = wp_arena_copy(x->arena, upstream->api_base);
+    current_try(x)->api_base =
+        upstream->api_base_stays ? upstream->api_base : wp_arena_copy(x->arena, upstream->api_base);
     if (upstream->dropped_count > 0)
         dropped = wp_arena_array(x->arena, upstream->dropped_count, sizeof(*dropped));
     if (current_try(x)->api_base.ptr == NULL || (dropped == NULL && upstream->dropped_count > 0))
@@ -192,6 +193,7 @@ static void build_and_send(struct wp_exchange *x)
     const struct wp_provider_input input = {
         .operation = x->operation,
         .deployment = deployment,
+        .endpoint = compiled->endpoint,
         .upstream_model = x->upstream_model,
         .request = &x->request,
         .markers = &x->markers,

@@ -297,7 +297,8 @@ static enum wp_err compile(struct wp_gateway *gateway, struct wp_runtime *runtim
                    "%.*s: keep_warm has no effect: it is not known that %s takes renewals "
                    "(max_tokens 0)",
                    WP_VIEW_ARG(deployment->model_name), wp_platform_name(deployment->platform));
-        if (!attach_credentials(runtime, deployment, i))
+        runtime->deployments[i].endpoint = wp_provider_prepare(deployment, runtime->arena);
+        if (runtime->deployments[i].endpoint == NULL || !attach_credentials(runtime, deployment, i))
             return WP_ERR_NO_MEMORY;
         if (!deployment->wildcard && !runtime->deployments[i].model.price.known)
             wp_log(WP_LOG_WARN, "prices",

@@ -24,7 +24,8 @@ struct wp_runtime {
     _Atomic uint32_t references;
     struct wp_snapshot *snapshot;
     struct wp_deployment_runtime {
-        struct wp_model_info model;      // of the upstream model; wildcards: looked up per request
+        struct wp_model_info model; // of the upstream model; wildcards: looked up per request
+        const struct wp_endpoint *endpoint;
         struct wp_aws_source *aws;       // NULL where SigV4 is not used
         struct wp_google_source *google; // Vertex without a token of its own
         wp_view bearer;                  // api_key or AWS_BEARER_TOKEN_BEDROCK for AWS platforms

@@ -331,6 +331,7 @@ static enum wp_err build(struct warm *w, const char **detail)
     const struct wp_provider_input input = {
         .operation = WP_OP_MESSAGES,
         .deployment = deployment_of(w),
+        .endpoint = compiled->endpoint,
         .upstream_model = wp_resolved_upstream_model(w->arena, &w->group, deployment_of(w)),
         .request = &w->request,
         .client_headers = &w->headers,

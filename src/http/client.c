@@ -20,7 +20,8 @@ enum {
     ARENA_FIRST = 1024, // the call and a short head
     CONNECT_MS = 10000,
     HOST_MAX = 255,
-    HEAD_ROOM = 2048, // most request heads fit
+    HEAD_MAX = 1024 * 1024,
+    HEAD_ROOM = 96, // for what a head has besides target and fields
     AHEAD_MAX = 4 * 1024 * 1024,
     SLICE_MS = 250,
     LATE_MS = 50,   // what a timer may be late by
@@ -30,6 +31,8 @@ enum {
 struct origin {
     struct wp_list idle; // newest first
     size_t idle_count;
+    size_t host_len;
+    char host[]; // what calls dial; stays as long as the client
 };
 
 struct wp_client {
@@ -74,7 +77,6 @@ struct wp_call {
     struct wp_addresses *addresses; // while a connection is being opened
     size_t address;                 // being tried
     struct wp_lookup *lookup;
-    wp_view host; // in the arena
     uint16_t port;
     uint32_t connect_ms, first_byte_ms, idle_ms;
     uint32_t connect_left_ms; // of the time to connect, and when it began
@@ -93,6 +95,11 @@ void wp_client_config_default(struct wp_client_config *config)
                                         .idle_per_origin = 1024,
                                         .tls_verify = true,
                                         .head_max = 128 * 1024};
+}
+
+static wp_view host_of(const struct wp_call *call)
+{
+    return wp_view_make(call->origin->host, call->origin->host_len);
 }
 
 // Links ----------------------------------------------------------------------------------------
@@ -449,7 +456,7 @@ static void connect_next(void *arg)
     struct wp_conn *conn =
         link == NULL ? NULL
                      : wp_conn_connect(client->loop, (const struct sockaddr *)&address->storage,
-                                       address->len, call->tls ? client->tls : NULL, call->host,
+                                       address->len, call->tls ? client->tls : NULL, host_of(call),
                                        &CALL_EVENTS, call);
     if (conn == NULL) {
         wp_free(link);
@@ -512,8 +519,8 @@ static void resolve(struct wp_call *call)
         fail_later(call, WP_ERR_NO_MEMORY, "resolving the name");
         return;
     }
-    if (!wp_resolve(call->client->resolver, call->host, call->port, call->addresses, resolved, call,
-                    &call->lookup))
+    if (!wp_resolve(call->client->resolver, host_of(call), call->port, call->addresses, resolved,
+                    call, &call->lookup))
         return;
     if (drop_forbidden(call))
         fail_later(call, WP_ERR_CONNECT, forbidden);
@@ -548,51 +555,59 @@ static struct link *take_idle(struct origin *origin)
 
 static struct origin *origin_of(struct wp_client *client, const struct wp_call_request *request)
 {
-    char key[4 + HOST_MAX] = {request->tls ? 't' : 'p', request->allow_link_local ? 'l' : '-',
-                              (char)(request->port >> 8), (char)request->port};
+    char key[4 + HOST_MAX];
     if (request->host.len > HOST_MAX)
         return NULL;
+    key[0] = request->tls ? 't' : 'p';
+    key[1] = request->allow_link_local ? 'l' : '-';
+    key[2] = (char)(request->port >> 8);
+    key[3] = (char)request->port;
     memcpy(key + 4, request->host.ptr, request->host.len);
     wp_view name = wp_view_make(key, 4 + request->host.len);
     struct origin *origin = wp_map_get(&client->origins, name);
     if (origin != NULL)
         return origin;
-    origin = wp_alloc(sizeof(*origin));
+    origin = wp_alloc(sizeof(*origin) + request->host.len);
     if (origin == NULL || !wp_map_set(&client->origins, name, origin)) {
         wp_free(origin);
         return NULL;
     }
+    origin->host_len = request->host.len;
+    memcpy(origin->host, request->host.ptr, request->host.len);
     wp_list_init(&origin->idle);
     return origin;
 }
 
-static bool build_head(struct wp_call *call, const struct wp_call_request *request)
+static void append_length(struct wp_buf *head, const struct wp_call_request *request)
 {
-    char room[HEAD_ROOM];
-    struct wp_buf head = wp_buf_make_in(room, sizeof(room), 1024 * 1024);
     size_t length = 0;
-    wp_buf_append(&head, request->method);
-    wp_buf_append_char(&head, ' ');
-    wp_buf_append(&head, request->target);
-    wp_buf_append_cstring(&head, " HTTP/1.1\r\n");
-    for (size_t i = 0; i < request->header_count; i++) {
-        const struct wp_header *header = &request->headers[i];
-        wp_header_write(&head, header->name, header->value);
-    }
+    if (request->body_count == 0 && !wp_view_is(request->method, "POST") &&
+        !wp_view_is(request->method, "PUT"))
+        return;
     for (size_t i = 0; i < request->body_count; i++)
         length += request->body[i].len;
-    if (request->body_count > 0 || wp_view_is(request->method, "POST") ||
-        wp_view_is(request->method, "PUT")) {
-        wp_buf_append_cstring(&head, "Content-Length: ");
-        wp_buf_append_u64(&head, length);
-        wp_buf_append_cstring(&head, "\r\n");
-    }
-    wp_buf_append_cstring(&head, "\r\n");
-    call->head = wp_buf_make(head.max);
-    wp_buf_append(&call->head, wp_buf_view(&head));
-    bool ok = wp_buf_ok(&head) && wp_buf_ok(&call->head);
-    wp_buf_free(&head);
-    return ok;
+    wp_buf_append(head, WP_VIEW("Content-Length: "));
+    wp_buf_append_u64(head, length);
+    wp_buf_append(head, WP_VIEW("\r\n"));
+}
+
+static bool build_head(struct wp_call *call, const struct wp_call_request *request)
+{
+    const struct wp_header *headers = request->headers + request->lines.count;
+    size_t count = request->header_count - request->lines.count;
+    struct wp_buf *head = &call->head;
+    *head = wp_buf_make(HEAD_MAX);
+    (void)wp_buf_reserve(head, HEAD_ROOM + request->target.len + request->lines.text.len +
+                                   wp_header_lines_size(headers, count));
+    wp_buf_append(head, request->method);
+    wp_buf_append(head, WP_VIEW(" "));
+    wp_buf_append(head, request->target);
+    wp_buf_append(head, WP_VIEW(" HTTP/1.1\r\n"));
+    wp_buf_append(head, request->lines.text);
+    wp_header_lines_append(head, headers, count);
+    append_length(head, request);
+    wp_buf_append(head, WP_VIEW("\r\n"));
+    return wp_buf_ok(head);
 }
 
 static struct wp_call *new_call(struct wp_client *client, const struct wp_call_request *request,
@@ -600,8 +615,7 @@ static struct wp_call *new_call(struct wp_client *client, const struct wp_call_r
 {
     struct wp_arena *arena = wp_arena_create_with(ARENA_MAX, ARENA_FIRST);
     struct wp_call *call = arena == NULL ? NULL : WP_ARENA_NEW(arena, struct wp_call);
-    wp_view host = call == NULL ? (wp_view){NULL, 0} : wp_arena_copy(arena, request->host);
-    if (host.ptr == NULL || host.len > HOST_MAX) {
+    if (call == NULL) {
         wp_arena_destroy(arena);
         return NULL;
     }
@@ -612,7 +626,6 @@ static struct wp_call *new_call(struct wp_client *client, const struct wp_call_r
     call->state = state;
     call->tls = request->tls;
     call->port = request->port;
-    call->host = host;
     call->is_head = wp_view_is(request->method, "HEAD");
     call->body = request->body;
     call->body_count = request->body_count;

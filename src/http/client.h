@@ -7,7 +7,7 @@
 #ifndef WP_HTTP_CLIENT_H
 #define WP_HTTP_CLIENT_H
 
-#include "http/headers.h"
+#include "http/lines.h"
 #include "net/loop.h"
 
 struct wp_client; // pool
@@ -51,7 +51,8 @@ struct wp_call_request {
     wp_view target;                  // exact bytes of the request target
     const struct wp_header *headers; // in order, including Host; Content-Length is added
     size_t header_count;
-    const wp_view *body; // spans; must live until on_head or the last callback
+    struct wp_header_lines lines; // of the first of `headers`; none: they are written here
+    const wp_view *body;          // spans; must live until on_head or the last callback
     size_t body_count;
     uint32_t connect_timeout_ms;    // TCP and TLS (default 10 s when 0)
     uint32_t first_byte_timeout_ms; // from request sent to head complete (0: none)

@@ -30,6 +30,18 @@ bool wp_headers_reserve(struct wp_headers *headers, size_t capacity)
     return true;
 }
 
+enum wp_err wp_headers_copy(struct wp_headers *to, const struct wp_headers *from, size_t more)
+{
+    wp_headers_clear(to);
+    if (to->capacity < from->count + more && !wp_headers_reserve(to, from->count + more))
+        return WP_ERR_NO_MEMORY;
+    if (from->count > 0)
+        memcpy(to->list, from->list, from->count * sizeof(*from->list));
+    to->count = from->count;
+    to->names = from->names;
+    return WP_OK;
+}
+
 wp_view wp_headers_search(const struct wp_headers *headers, wp_view name)
 {
     for (size_t i = 0; i < headers->count; i++)
@@ -68,7 +80,7 @@ wp_view wp_headers_joined(const struct wp_headers *headers, const char *name,
     return joined;
 }
 
-static bool named_in_connection(const struct wp_headers *headers, wp_view name)
+bool wp_headers_in_connection(const struct wp_headers *headers, wp_view name)
 {
     static const wp_view connection = {"connection", 10};
     if ((headers->names & wp_header_bit(connection)) == 0)
@@ -98,7 +110,7 @@ bool wp_headers_is_hop_by_hop(const struct wp_headers *headers, wp_view name)
     for (size_t i = 0; i < WP_COUNT_OF(names); i++)
         if (wp_view_eq_nocase(name, names[i]))
             return true;
-    return named_in_connection(headers, name);
+    return wp_headers_in_connection(headers, name);
 }
 
 // No byte of eight is below a space, DEL or beyond ASCII.

@@ -47,6 +47,10 @@ static inline WP_WARN_UNUSED enum wp_err wp_headers_add(struct wp_headers *heade
     headers->names |= wp_header_bit(name);
     return WP_OK;
 }
+// The fields of `from`, which it shares, with room for so many `more`; what `to` held is forgotten.
+// WP_ERR_NO_MEMORY.
+enum wp_err wp_headers_copy(struct wp_headers *to, const struct wp_headers *from,
+                            size_t more) WP_WARN_UNUSED;
 wp_view wp_headers_search(const struct wp_headers *headers, wp_view name);
 // First value of that name (no case), or the view {NULL, 0}.
 static inline wp_view wp_headers_find(const struct wp_headers *headers, wp_view name)
@@ -70,6 +74,8 @@ wp_view wp_headers_joined(const struct wp_headers *headers, const char *name,
 // Hop-by-hop fields of RFC 9110 7.6.1 (connection, keep-alive, te, trailer, transfer-encoding,
 // upgrade, proxy-*) and those that `headers` names in Connection.
 bool wp_headers_is_hop_by_hop(const struct wp_headers *headers, wp_view name);
+// The second part of that.
+bool wp_headers_in_connection(const struct wp_headers *headers, wp_view name);
 // No CR, LF, NUL or other control byte except tab.
 bool wp_header_value_valid(wp_view value);
 // "name: value" and the end of the line; nothing if a control byte in it could end it earlier.

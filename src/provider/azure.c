@@ -7,6 +7,14 @@ static enum wp_auth_kind auth(const struct wp_deployment_config *deployment)
     return deployment->api_key.len > 0 ? WP_AUTH_API_KEY : WP_AUTH_NONE;
 }
 
+static enum wp_err prepare(const struct wp_deployment_config *deployment, struct wp_arena *arena,
+                           struct wp_endpoint *out)
+{
+    wp_view base = wp_build_messages_base(deployment->api_base, true);
+    enum wp_err err = wp_endpoint_destinations(out, arena, base, true);
+    return err == WP_OK ? wp_endpoint_messages_headers(out) : err;
+}
+
 static enum wp_err build(struct wp_build *build)
 {
     const struct wp_provider_input *input = build->input;
@@ -16,9 +24,9 @@ static enum wp_err build(struct wp_build *build)
                              "set api_base: https://RESOURCE.services.ai.azure.com");
     if (key.len == 0)
         return wp_build_fail(build, WP_ERR_CREDENTIALS, "the deployment has no api_key");
-    wp_view base = wp_build_messages_base(input->deployment->api_base, true);
-    enum wp_err err = wp_build_target(build, base, WP_VIEW(""), wp_build_messages_path(build, true),
-                                      input->client_query);
+    enum wp_err err = wp_build_destination(build);
+    if (err == WP_OK)
+        err = wp_build_begin_headers(build);
     if (err != WP_OK)
         return err;
     wp_build_collect_betas(build);
@@ -30,7 +38,7 @@ static enum wp_err build(struct wp_build *build)
         err = wp_build_finish_body(build);
     if (err != WP_OK)
         return err;
-    wp_build_messages_headers(build);
+    wp_build_client_fields(build);
     wp_build_extra_headers(build);
     wp_build_header(build, "x-api-key", key);
     return WP_OK;
@@ -43,5 +51,6 @@ const struct wp_provider_ops wp_azure_ops = {
     .drops_billing_block = true,
     .relays_errors = true,
     .auth = auth,
+    .prepare = prepare,
     .build = build,
 };

@@ -35,7 +35,8 @@ static enum wp_err runtime_target(struct wp_build *build, wp_view region)
     if (fallback.ptr == NULL)
         return WP_ERR_NO_MEMORY;
     wp_view base = wp_build_messages_base(configured_base(build->input->deployment), true);
-    return wp_build_target(build, base, fallback, wp_build_messages_path(build, true),
+    return wp_build_target(build, base, fallback,
+                           wp_build_messages_path(build->input->operation, true),
                            build->input->client_query);
 }
 
@@ -51,6 +52,7 @@ static enum wp_err build_runtime(struct wp_build *build)
     if (err != WP_OK)
         return err;
     wp_build_messages_headers(build);
+    wp_build_client_fields(build);
     wp_build_extra_headers(build);
     return wp_build_aws_auth(build, region, "bedrock");
 }
@@ -74,7 +76,8 @@ static enum wp_err mantle_target(struct wp_build *build, wp_view region)
     if (fallback.ptr == NULL)
         return WP_ERR_NO_MEMORY;
     return wp_build_target(build, configured_base(build->input->deployment), fallback,
-                           wp_build_messages_path(build, false), build->input->client_query);
+                           wp_build_messages_path(build->input->operation, false),
+                           build->input->client_query);
 }
 
 static enum wp_err build_mantle(struct wp_build *build)
@@ -88,6 +91,7 @@ static enum wp_err build_mantle(struct wp_build *build)
     if (err != WP_OK)
         return err;
     wp_build_messages_headers(build);
+    wp_build_client_fields(build);
     wp_build_header(build, "anthropic-workspace", build->input->deployment->aws.project_id);
     wp_build_extra_headers(build);
     return wp_build_aws_auth(build, region, "bedrock-mantle");

@@ -15,34 +15,12 @@ enum wp_err wp_build_fail(struct wp_build *build, enum wp_err err, const char *d
     return err;
 }
 
-// --- target -----------------------------------------------------------------------------------
-
-enum wp_err wp_build_target(struct wp_build *build, wp_view base, wp_view fallback, wp_view path,
-                            wp_view query)
-{
-    struct wp_upstream_request *out = build->out;
-    wp_view text = wp_view_trim(base.len > 0 ? base : fallback);
-    struct wp_url url;
-    if (!wp_url_parse(text, &url))
-        return wp_build_fail(build, WP_ERR_INTERNAL, "api_base is not an http(s) URL");
-    const wp_view target[] = {url.path, path, WP_VIEW("?"), query};
-    const wp_view api_base[] = {url.tls ? WP_VIEW("https://") : WP_VIEW("http://"), url.authority,
-                                url.path, path};
-    out->tls = url.tls;
-    out->host = url.host;
-    out->port = url.port;
-    out->target = wp_arena_concat(build->arena, target, query.len > 0 ? 4 : 2);
-    out->api_base = wp_arena_concat(build->arena, api_base, WP_COUNT_OF(api_base));
-    if (out->target.ptr == NULL || out->api_base.ptr == NULL)
-        return WP_ERR_NO_MEMORY;
-    wp_build_header(build, "host", url.authority);
-    return WP_OK;
-}
-
 // --- headers ----------------------------------------------------------------------------------
 
 static struct wp_header *find_header(struct wp_headers *headers, wp_view name)
 {
+    if ((headers->names & wp_header_bit(name)) == 0)
+        return NULL;
     for (size_t i = 0; i < headers->count; i++) {
         if (wp_view_eq_nocase(headers->list[i].name, name))
             return &headers->list[i];
@@ -50,54 +28,43 @@ static struct wp_header *find_header(struct wp_headers *headers, wp_view name)
     return NULL;
 }
 
-static void set_header(struct wp_build *build, wp_view name, wp_view value)
+static void replace_value(struct wp_upstream_request *out, struct wp_header *header, wp_view value)
+{
+    if (wp_view_eq(header->value, value))
+        return;
+    header->value = value;
+    if ((size_t)(header - out->headers.list) < out->lines.count)
+        out->lines = (struct wp_header_lines){0}; // they say something else now
+}
+
+void wp_build_set_header(struct wp_build *build, wp_view name, wp_view value)
 {
     if (value.len == 0 || !wp_header_value_valid(value))
         return;
     struct wp_header *present = find_header(&build->out->headers, name);
     if (present != NULL)
-        present->value = value;
+        replace_value(build->out, present, value);
     else if (wp_headers_add(&build->out->headers, name, value) != WP_OK)
         build->no_memory = true;
 }
 
-void wp_build_header(struct wp_build *build, const char *name, wp_view value)
-{
-    set_header(build, wp_view_of(name), value);
-}
-
-static bool starts_with_any(wp_view name, const wp_view *prefixes, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (wp_view_starts_with_nocase(name, prefixes[i]))
-            return true;
-    }
-    return false;
-}
-
 // An open list on purpose: new anthropic-* fields must pass without a new release.
-static bool is_protocol_header(const struct wp_headers *client, wp_view name)
+static bool is_protocol_header(wp_view name)
 {
-    static const wp_view prefixes[] = {
-        {"anthropic-", 10},
-        {"x-claude-code-", 14},
-        {"x-stainless-", 12},
-    };
-    static const wp_view names[] = {
-        {"x-app", 5},
-        {"user-agent", 10},
-        {"accept", 6},
-    };
-    if (wp_view_eq_nocase(name, WP_VIEW("anthropic-beta")) ||
-        wp_headers_is_hop_by_hop(client, name))
+    switch (name.len == 0 ? 0 : name.ptr[0] | 0x20) {
+    case 'a':
+        return (wp_view_starts_with_nocase(name, WP_VIEW("anthropic-")) &&
+                !wp_view_eq_nocase(name, WP_VIEW("anthropic-beta"))) ||
+               wp_view_eq_nocase(name, WP_VIEW("accept"));
+    case 'u':
+        return wp_view_eq_nocase(name, WP_VIEW("user-agent"));
+    case 'x':
+        return wp_view_starts_with_nocase(name, WP_VIEW("x-claude-code-")) ||
+               wp_view_starts_with_nocase(name, WP_VIEW("x-stainless-")) ||
+               wp_view_eq_nocase(name, WP_VIEW("x-app"));
+    default:
         return false;
-    if (starts_with_any(name, prefixes, WP_COUNT_OF(prefixes)))
-        return true;
-    for (size_t i = 0; i < WP_COUNT_OF(names); i++) {
-        if (wp_view_eq_nocase(name, names[i]))
-            return true;
     }
-    return false;
 }
 
 void wp_build_client_headers(struct wp_build *build)
@@ -105,8 +72,8 @@ void wp_build_client_headers(struct wp_build *build)
     const struct wp_headers *client = build->input->client_headers;
     for (size_t i = 0; i < client->count; i++) {
         const struct wp_header *header = &client->list[i];
-        if (is_protocol_header(client, header->name))
-            set_header(build, header->name, header->value);
+        if (is_protocol_header(header->name) && !wp_headers_in_connection(client, header->name))
+            wp_build_set_header(build, header->name, header->value);
     }
 }
 
@@ -133,21 +100,16 @@ static bool is_reserved(wp_view name)
     return false;
 }
 
-void wp_build_messages_headers(struct wp_build *build)
+void wp_build_client_fields(struct wp_build *build)
 {
-    wp_build_header(build, "content-type", WP_VIEW("application/json"));
-    wp_build_header(build, "accept", WP_VIEW("application/json"));
-    wp_build_header(build, "accept-encoding", WP_VIEW("identity"));
-    wp_build_header(build, "anthropic-version", WP_VIEW("2023-06-01"));
     wp_build_client_headers(build);
     wp_build_header(build, "anthropic-beta", wp_build_beta_list(build));
 }
 
-wp_view wp_build_messages_path(const struct wp_build *build, bool below_anthropic)
+wp_view wp_build_messages_path(enum wp_operation operation, bool below_anthropic)
 {
-    bool counting = build->input->operation == WP_OP_COUNT_TOKENS;
-    wp_view path = counting ? WP_VIEW("/anthropic/v1/messages/count_tokens")
-                            : WP_VIEW("/anthropic/v1/messages");
+    wp_view path = operation == WP_OP_COUNT_TOKENS ? WP_VIEW("/anthropic/v1/messages/count_tokens")
+                                                   : WP_VIEW("/anthropic/v1/messages");
     return below_anthropic ? path : wp_view_skip(path, WP_VIEW("/anthropic").len);
 }
 
@@ -168,7 +130,7 @@ void wp_build_extra_headers(struct wp_build *build)
     for (size_t i = 0; i < deployment->extra_header_count; i++) {
         const struct wp_name_value *extra = &deployment->extra_headers[i];
         if (!is_reserved(extra->name))
-            set_header(build, extra->name, extra->value);
+            wp_build_set_header(build, extra->name, extra->value);
     }
 }
 

@@ -14,12 +14,14 @@ static enum wp_err set_target(struct wp_build *build, wp_view region)
     if (fallback.ptr == NULL)
         return WP_ERR_NO_MEMORY;
     return wp_build_target(build, build->input->deployment->api_base, fallback,
-                           wp_build_messages_path(build, false), build->input->client_query);
+                           wp_build_messages_path(build->input->operation, false),
+                           build->input->client_query);
 }
 
 static void set_headers(struct wp_build *build)
 {
     wp_build_messages_headers(build);
+    wp_build_client_fields(build);
     wp_build_header(build, "anthropic-workspace-id", build->input->deployment->aws.project_id);
     wp_build_extra_headers(build);
 }

@@ -56,8 +56,11 @@ enum wp_err wp_provider_build(const struct wp_provider_input *input, struct wp_a
         *detail = "requests to this platform are not supported";
         return WP_ERR_NOT_SUPPORTED;
     }
+    wp_view betas[WP_BUILD_BETAS_MAX], dropped[WP_BUILD_DROPPED_MAX]; // not zeroed: mostly unused
     struct wp_build build = {
         .input = input,
+        .betas = betas,
+        .dropped = dropped,
         .arena = arena,
         .out = out,
         .object = wp_view_trim(input->request->body),
@@ -83,6 +86,7 @@ struct wp_call_request wp_upstream_call(const struct wp_upstream_request *upstre
         .target = upstream->target,
         .headers = upstream->headers.list,
         .header_count = upstream->headers.count,
+        .lines = upstream->lines,
         .body = upstream->body.list,
         .body_count = upstream->body.count,
         .retry_stale = true,

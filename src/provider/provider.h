@@ -14,7 +14,7 @@
 #include "prompt/usage.h"
 #include "json/splice.h"
 
-enum wp_operation { WP_OP_MESSAGES, WP_OP_COUNT_TOKENS };
+enum wp_operation { WP_OP_MESSAGES, WP_OP_COUNT_TOKENS, WP_OPERATION_COUNT };
 
 // Beta and field rules per platform, from data/betas.json (dated, overridable).
 struct wp_provider_tables;
@@ -22,10 +22,19 @@ struct wp_provider_tables *wp_provider_tables_load(wp_view text, wp_view overrid
                                                    size_t error_size); // NULL on bad data
 void wp_provider_tables_free(struct wp_provider_tables *tables);
 
+// What all requests to one deployment have in common: where they go, and the fields that are the
+// same in each. Immutable.
+struct wp_endpoint;
+// Made once, when the configuration is compiled; lives in the arena. What it holds of the
+// deployment are views. NULL: memory is short.
+struct wp_endpoint *wp_provider_prepare(const struct wp_deployment_config *deployment,
+                                        struct wp_arena *arena);
+
 struct wp_provider_input {
     enum wp_operation operation;
     const struct wp_deployment_config *deployment;
-    wp_view upstream_model; // '*' filled in
+    const struct wp_endpoint *endpoint; // the deployment's
+    wp_view upstream_model;             // '*' filled in
     const struct wp_request *request;
     const struct wp_headers *client_headers;
     wp_view client_query;                  // "beta=true"
@@ -41,14 +50,16 @@ struct wp_provider_input {
     int64_t wall_ms;
 };
 
-// Everything lives in the arena (or in the client's body).
+// Everything lives in the arena, in the client's request or in the deployment's endpoint.
 struct wp_upstream_request {
     bool tls;
     wp_view host;
     uint16_t port;
     wp_view target;
-    wp_view api_base; // scheme://authority/path without query, for logs and headers
+    wp_view api_base;    // scheme://authority/path without query, for logs and headers
+    bool api_base_stays; // it is the endpoint's
     struct wp_headers headers;
+    struct wp_header_lines lines; // the first of `headers`, as they are written
     struct wp_spans body;
     const wp_view *dropped; // "beta:prompt-caching-scope-2026-01-05", "field:context_management", …
     size_t dropped_count;

@@ -50,6 +50,7 @@ static struct stage_times once(struct rig *rig, struct bench *bench, wp_view bod
     uint64_t planned = cpu_ns();
     assert_true(plan.usable > 0);
     bench->input.deployment = &bench->deployment;
+    bench->input.endpoint = wp_provider_prepare(&bench->deployment, arena);
     bench->input.upstream_model = bench->deployment.upstream_model;
     bench->input.request = &request;
     bench->input.client_headers = &bench->client;

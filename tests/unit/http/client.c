@@ -18,18 +18,20 @@ struct peer {
     const struct peer_step *steps;
     size_t count;
     size_t connections, requests;
+    char heard[8192]; // the last head, and what came with it
+    size_t heard_len;
 };
 
-static bool read_head(int fd)
+static bool read_head(struct peer *peer, int fd)
 {
-    char text[8192];
-    size_t len = 0;
-    while (len < sizeof(text)) {
-        ssize_t got = recv(fd, text + len, sizeof(text) - len, 0);
+    peer->heard_len = 0;
+    while (peer->heard_len < sizeof(peer->heard)) {
+        ssize_t got =
+            recv(fd, peer->heard + peer->heard_len, sizeof(peer->heard) - peer->heard_len, 0);
         if (got <= 0)
             return false;
-        len += (size_t)got;
-        if (wp_view_contains(wp_view_make(text, len), WP_VIEW("\r\n\r\n")))
+        peer->heard_len += (size_t)got;
+        if (wp_view_contains(wp_view_make(peer->heard, peer->heard_len), WP_VIEW("\r\n\r\n")))
             return true;
     }
     return false;
@@ -44,7 +46,7 @@ static void *peer_run(void *arg)
         if (fd < 0)
             break;
         peer->connections++;
-        while (step < peer->count && read_head(fd)) {
+        while (step < peer->count && read_head(peer, fd)) {
             const struct peer_step *answer = &peer->steps[step++];
             peer->requests++;
             say(fd, answer->first);
@@ -152,10 +154,10 @@ static void stand_still(void *arg)
     usleep(((struct outcome *)arg)->stall_ms * 1000);
 }
 
-static void ask(struct outcome *outcome, uint16_t port)
+static void ask_with(struct outcome *outcome, uint16_t port, const struct wp_header *headers,
+                     size_t count, struct wp_header_lines lines)
 {
     static const struct wp_call_events events = {on_head, on_body, on_end, on_error};
-    static const struct wp_header headers[] = {{WP_VIEW("Host"), WP_VIEW("x")}};
     static const wp_view body[] = {WP_VIEW("{\"a\":"), WP_VIEW("1}")};
     const struct wp_call_request request = {
         .host = WP_VIEW("127.0.0.1"),
@@ -163,7 +165,8 @@ static void ask(struct outcome *outcome, uint16_t port)
         .method = WP_VIEW("POST"),
         .target = WP_VIEW("/t"),
         .headers = headers,
-        .header_count = 1,
+        .header_count = count,
+        .lines = lines,
         .body = body,
         .body_count = 2,
         .connect_timeout_ms = outcome->connect_ms,
@@ -182,6 +185,12 @@ static void ask(struct outcome *outcome, uint16_t port)
         wp_timer_start(&timer, 0);
     wp_loop_run(outcome->loop);
     wp_timer_stop(&timer);
+}
+
+static void ask(struct outcome *outcome, uint16_t port)
+{
+    static const struct wp_header headers[] = {{WP_VIEW("Host"), WP_VIEW("x")}};
+    ask_with(outcome, port, headers, 1, (struct wp_header_lines){0});
 }
 
 static void check_answer(const char *answer, bool close_after, const char *expected)
@@ -312,6 +321,36 @@ static void test_nobody_listens(void **state)
     close_client(&outcome);
 }
 
+// The same bytes whether the first fields were written beforehand or not; what would break out of
+// its line goes in neither case.
+static void test_request_head(void **state)
+{
+    (void)state;
+    static const char expected[] = "POST /t HTTP/1.1\r\nHost: x\r\nA: 1\r\nB: \r\nC: \tthree\r\n"
+                                   "Content-Length: 7\r\n\r\n";
+    static const struct wp_header headers[] = {
+        {WP_VIEW("Host"), WP_VIEW("x")},      {WP_VIEW("Bad"), WP_VIEW("1\r\nX: 2")},
+        {WP_VIEW("A"), WP_VIEW("1")},         {WP_VIEW("B"), WP_VIEW("")},
+        {WP_VIEW("Bad\nname"), WP_VIEW("1")}, {WP_VIEW("C"), WP_VIEW("\tthree")},
+    };
+    const struct peer_step steps[] = {STEP("HTTP/1.1 204 No\r\n\r\n", .close = true)};
+    struct wp_arena *arena = wp_arena_create(0);
+    for (size_t made = 0; made <= WP_COUNT_OF(headers); made++) {
+        struct peer peer;
+        struct outcome outcome;
+        peer_start(&peer, steps, 1);
+        open_client(&outcome);
+        ask_with(&outcome, peer.port, headers, WP_COUNT_OF(headers),
+                 wp_header_lines_make(arena, headers, made));
+        assert_err(outcome.err, WP_OK);
+        close_client(&outcome);
+        peer_stop(&peer);
+        assert_view(wp_view_sub(wp_view_make(peer.heard, peer.heard_len), 0, strlen(expected)),
+                    expected);
+    }
+    wp_arena_destroy(arena);
+}
+
 // A kept connection that the peer has closed meanwhile costs a fresh one, not an error.
 static void test_stale_connection(void **state)
 {
@@ -389,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_reset_behind_bytes),
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_nobody_listens),
+        cmocka_unit_test(test_request_head),
         cmocka_unit_test(test_stale_connection),
         cmocka_unit_test(test_connecting_while_the_thread_stands_still),
     };

@@ -172,6 +172,63 @@ static void test_headers(void **state)
     bench_free(&bench);
 }
 
+// In this order, whatever was written when the configuration was compiled.
+static void test_fields_on_the_wire(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *value; // of the client
+        const char *fields;
+    } rows[] = {
+        {"Anthropic-Version", "2023-06-01",
+         "host: api.anthropic.com\r\nx-api-key: sk-ant-api03-k\r\ncontent-type: "
+         "application/json\r\n"
+         "accept: application/json\r\naccept-encoding: identity\r\n"
+         "anthropic-version: 2023-06-01\r\n"},
+        {"anthropic-version", "2026-10-21",
+         "host: api.anthropic.com\r\nx-api-key: sk-ant-api03-k\r\ncontent-type: "
+         "application/json\r\n"
+         "accept: application/json\r\naccept-encoding: identity\r\n"
+         "anthropic-version: 2026-10-21\r\n"},
+        {"X-App", "cli",
+         "host: api.anthropic.com\r\nx-api-key: sk-ant-api03-k\r\ncontent-type: "
+         "application/json\r\n"
+         "accept: application/json\r\naccept-encoding: identity\r\n"
+         "anthropic-version: 2023-06-01\r\nX-App: cli\r\n"},
+    };
+    static const struct wp_name_value extra[] = {{WP_VIEW("accept"), WP_VIEW("text/plain")}};
+    for (size_t i = 0; i < WP_COUNT_OF(rows); i++) {
+        struct bench bench;
+        begin(&bench);
+        bench_header(&bench, rows[i].name, rows[i].value);
+        bench_build(&bench, BODY);
+        assert_view(bench_fields(&bench), rows[i].fields);
+        bench_build(&bench, BODY); // nothing of it has changed meanwhile
+        assert_view(bench_fields(&bench), rows[i].fields);
+        bench.deployment.extra_headers = extra;
+        bench.deployment.extra_header_count = 1;
+        bench_build(&bench, BODY);
+        assert_true(wp_view_contains(bench_fields(&bench), WP_VIEW("\r\naccept: text/plain\r\n")));
+        bench_free(&bench);
+    }
+}
+
+static void test_callers_token_on_the_wire(void **state)
+{
+    (void)state;
+    struct bench bench;
+    begin(&bench);
+    bench.input.caller_oauth = WP_VIEW("sk-ant-oat01-t");
+    bench_header(&bench, "anthropic-beta", "b");
+    bench_build(&bench, BODY);
+    assert_view(bench_fields(&bench),
+                "host: api.anthropic.com\r\nauthorization: Bearer sk-ant-oat01-t\r\n"
+                "content-type: application/json\r\naccept: application/json\r\n"
+                "accept-encoding: identity\r\nanthropic-version: 2023-06-01\r\n"
+                "anthropic-beta: b,oauth-2025-04-20\r\n");
+    bench_free(&bench);
+}
+
 static void test_betas_are_never_filtered(void **state)
 {
     (void)state;
@@ -336,13 +393,14 @@ static void test_allocation_failures(void **state)
         wp_alloc_fail_after(n);
         struct wp_arena *arena = wp_arena_create(0);
         enum wp_err err = WP_ERR_NO_MEMORY;
+        bench.input.endpoint = arena == NULL ? NULL : wp_provider_prepare(&bench.deployment, arena);
         bench.input.deployment = &bench.deployment;
         bench.input.upstream_model = bench.deployment.upstream_model;
         bench.input.request = &bench.request;
         bench.input.client_headers = &bench.client;
         bench.input.model = &bench.model;
         bench.input.tables = bench.tables;
-        if (arena != NULL)
+        if (bench.input.endpoint != NULL)
             err = wp_provider_build(&bench.input, arena, &bench.out, &detail);
         bool reached = wp_alloc_count() - before >= n;
         wp_alloc_fail_after(0);
@@ -365,6 +423,8 @@ int main(void)
         cmocka_unit_test(test_billing_block),
         cmocka_unit_test(test_target),
         cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_fields_on_the_wire),
+        cmocka_unit_test(test_callers_token_on_the_wire),
         cmocka_unit_test(test_betas_are_never_filtered),
         cmocka_unit_test(test_extra_headers),
         cmocka_unit_test(test_oauth),

@@ -656,6 +656,7 @@ static void test_allocation_failures(void **state)
         size_t offset;
         assert_ok(wp_request_scan(bench.arena, wp_view_of(body), &bench.request, &detail, &offset));
         bench.input.deployment = &bench.deployment;
+        bench.input.endpoint = wp_provider_prepare(&bench.deployment, bench.arena);
         bench.input.upstream_model = bench.deployment.upstream_model;
         bench.input.request = &bench.request;
         bench.input.client_headers = &bench.client;

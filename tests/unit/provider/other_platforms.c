@@ -1,4 +1,4 @@
-// Bedrock's Messages API on both its hosts, and Claude Platform on AWS.
+// Bedrock's Messages API on both its hosts, Microsoft Foundry, Claude Platform on AWS.
 #include "support.h"
 
 #define MESSAGES "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
@@ -91,6 +91,33 @@ static void test_bedrock_messages_endpoints(void **state)
     }
 }
 
+static void test_foundry(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_init(&bench, WP_PLATFORM_AZURE);
+    bench.deployment.api_key = WP_VIEW("azure-key");
+    bench.deployment.api_base = WP_VIEW("https://r.services.ai.azure.com/anthropic/v1/messages/");
+    bench.input.client_query = WP_VIEW("beta=true");
+    bench_header(&bench, "User-Agent", "claude-cli/2.1.197");
+    bench_build(&bench, "{\"model\":\"m\"," MESSAGES "}");
+    assert_view(bench.out.host, "r.services.ai.azure.com");
+    assert_view(bench.out.target, "/anthropic/v1/messages?beta=true");
+    assert_view(bench.out.api_base, "https://r.services.ai.azure.com/anthropic/v1/messages");
+    assert_view(bench_fields(&bench),
+                "host: r.services.ai.azure.com\r\ncontent-type: application/json\r\n"
+                "accept: application/json\r\naccept-encoding: identity\r\n"
+                "anthropic-version: 2023-06-01\r\nUser-Agent: claude-cli/2.1.197\r\n"
+                "x-api-key: azure-key\r\n");
+    bench.input.operation = WP_OP_COUNT_TOKENS;
+    bench.input.client_query = (wp_view){NULL, 0};
+    bench_build(&bench, "{\"model\":\"m\"," MESSAGES "}");
+    assert_view(bench.out.target, "/anthropic/v1/messages/count_tokens");
+    bench.deployment.api_base = WP_VIEW("r.services.ai.azure.com");
+    assert_err(bench_try(&bench, "{\"model\":\"m\"," MESSAGES "}"), WP_ERR_INTERNAL);
+    bench_free(&bench);
+}
+
 static void test_claude_aws(void **state)
 {
     (void)state;
@@ -123,6 +150,7 @@ int main(void)
         cmocka_unit_test(test_mantle),
         cmocka_unit_test(test_bedrock_messages),
         cmocka_unit_test(test_bedrock_messages_endpoints),
+        cmocka_unit_test(test_foundry),
         cmocka_unit_test(test_claude_aws),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,6 +96,8 @@ static inline enum wp_err bench_try_view(struct bench *bench, wp_view body)
     size_t offset = 0;
     assert_ok(wp_request_scan(bench->arena, body, &bench->request, &detail, &offset));
     bench->input.deployment = &bench->deployment;
+    bench->input.endpoint = wp_provider_prepare(&bench->deployment, bench->arena);
+    assert_non_null(bench->input.endpoint);
     if (bench->input.upstream_model.len == 0)
         bench->input.upstream_model = bench->deployment.upstream_model;
     bench->input.request = &bench->request;
@@ -132,6 +134,20 @@ static inline void bench_build(struct bench *bench, const char *body)
 static inline wp_view bench_sent(struct bench *bench, const char *name)
 {
     return wp_headers_get(&bench->out.headers, name);
+}
+
+// The fields as the call sends them; in the arena.
+static inline wp_view bench_fields(struct bench *bench)
+{
+    struct wp_buf text = wp_buf_make(65536);
+    struct wp_call_request call = wp_upstream_call(&bench->out);
+    wp_buf_append(&text, call.lines.text);
+    wp_header_lines_append(&text, call.headers + call.lines.count,
+                           call.header_count - call.lines.count);
+    assert_true(wp_buf_ok(&text));
+    wp_view copy = wp_arena_copy(bench->arena, wp_buf_view(&text));
+    wp_buf_free(&text);
+    return copy;
 }
 
 static inline bool bench_dropped(const struct bench *bench, const char *what)
