@@ -643,6 +643,8 @@ static void compile(struct loader *l)
         }
     }
     build_public_models(l);
+    if (!wp_snapshot_index_names(l->snapshot))
+        no_memory(l);
 }
 
 static struct loader *new_loader(struct wp_diagnostics *diagnostics)

@@ -27,11 +27,15 @@ struct wp_snapshot_private {
     struct wp_map groups;       // name → struct wp_model_group
     struct wp_map aliases;      // name → struct wp_alias
     struct wp_map by_id;        // deployment id → const struct wp_deployment_config **
+    struct wp_map names;        // all of these → struct wp_resolved; count 0: for nothing
     struct wp_map fallbacks[3]; // group → struct wp_fallback_list
     struct wp_fallback_list default_fallbacks;
     wp_view *public_models;
     size_t public_model_count;
 };
+
+// snapshot.c: makes `names` of the other maps. False without memory.
+bool wp_snapshot_index_names(struct wp_snapshot *snapshot) WP_WARN_UNUSED;
 
 // apply.c: one value by its descriptor. Problems go to `diagnostics`; false then.
 bool wp_config_apply(struct wp_arena *arena, struct wp_diagnostics *diagnostics,

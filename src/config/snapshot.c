@@ -19,6 +19,7 @@ void wp_snapshot_unref(struct wp_snapshot *snapshot)
     wp_map_free(&hidden->groups);
     wp_map_free(&hidden->aliases);
     wp_map_free(&hidden->by_id);
+    wp_map_free(&hidden->names);
     for (size_t i = 0; i < WP_COUNT_OF(hidden->fallbacks); i++)
         wp_map_free(&hidden->fallbacks[i]);
     wp_arena_destroy(hidden->arena);
@@ -63,12 +64,10 @@ static bool resolve_wildcard(const struct wp_snapshot *snapshot, wp_view model,
     return true;
 }
 
-bool wp_snapshot_resolve(const struct wp_snapshot *snapshot, wp_view model, struct wp_resolved *out)
+// Deployment id → alias → exact group → most specific wildcard.
+static bool resolve_name(const struct wp_snapshot *snapshot, wp_view model, struct wp_resolved *out)
 {
     const struct wp_snapshot_private *hidden = snapshot->hidden;
-    *out = (struct wp_resolved){0};
-    if (wp_view_ends_with(model, WP_VIEW("[1m]")))
-        model = wp_view_sub(model, 0, model.len - 4);
     const struct wp_deployment_config **one = wp_map_get(&hidden->by_id, model);
     if (one != NULL) {
         *out = (struct wp_resolved){
@@ -87,11 +86,48 @@ bool wp_snapshot_resolve(const struct wp_snapshot *snapshot, wp_view model, stru
     return true;
 }
 
+static bool index_keys(struct wp_snapshot *snapshot, const struct wp_map *map)
+{
+    struct wp_snapshot_private *hidden = snapshot->hidden;
+    size_t cursor = 0;
+    wp_view name;
+    void *value;
+    while (wp_map_next(map, &cursor, &name, &value)) {
+        struct wp_resolved *resolved = WP_ARENA_NEW(hidden->arena, struct wp_resolved);
+        if (resolved == NULL || !wp_map_set(&hidden->names, name, resolved))
+            return false;
+        if (!resolve_name(snapshot, name, resolved))
+            *resolved = (struct wp_resolved){0};
+    }
+    return true;
+}
+
+bool wp_snapshot_index_names(struct wp_snapshot *snapshot)
+{
+    const struct wp_snapshot_private *hidden = snapshot->hidden;
+    return index_keys(snapshot, &hidden->by_id) && index_keys(snapshot, &hidden->aliases) &&
+           index_keys(snapshot, &hidden->groups);
+}
+
+bool wp_snapshot_resolve(const struct wp_snapshot *snapshot, wp_view model, struct wp_resolved *out)
+{
+    *out = (struct wp_resolved){0};
+    if (wp_view_ends_with(model, WP_VIEW("[1m]")))
+        model = wp_view_sub(model, 0, model.len - 4);
+    const struct wp_resolved *known = wp_map_get(&snapshot->hidden->names, model);
+    if (known == NULL)
+        return resolve_wildcard(snapshot, model, out);
+    *out = *known;
+    return known->count > 0;
+}
+
 wp_view wp_resolved_upstream_model(struct wp_arena *arena, const struct wp_resolved *resolved,
                                    const struct wp_deployment_config *deployment)
 {
+    if (resolved->wildcard.ptr == NULL)
+        return deployment->upstream_model;
     size_t star = wp_view_find_char(deployment->upstream_model, '*');
-    if (star == WP_NOT_FOUND || resolved->wildcard.ptr == NULL)
+    if (star == WP_NOT_FOUND)
         return deployment->upstream_model;
     const wp_view parts[] = {wp_view_sub(deployment->upstream_model, 0, star), resolved->wildcard,
                              wp_view_skip(deployment->upstream_model, star + 1)};

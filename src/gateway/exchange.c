@@ -254,10 +254,15 @@ static void note_history(struct wp_exchange *x)
         wp_exchange_follow(x, stream);
         return;
     }
-    stream = wp_arena_printf(x->arena, "%s %.*s %.*s %.*s %d", x->front->caller.key_hash,
-                             WP_VIEW_ARG(x->session_id), WP_VIEW_ARG(wp_view_sub(agent, 0, 128)),
-                             WP_VIEW_ARG(wp_view_sub(x->request.model, 0, 128)),
-                             x->request.tool_count > 0);
+    const wp_view parts[] = {wp_view_of(x->front->caller.key_hash),
+                             WP_VIEW(" "),
+                             x->session_id,
+                             WP_VIEW(" "),
+                             wp_view_sub(agent, 0, 128),
+                             WP_VIEW(" "),
+                             wp_view_sub(x->request.model, 0, 128),
+                             x->request.tool_count > 0 ? WP_VIEW(" 1") : WP_VIEW(" 0")};
+    stream = wp_arena_concat(x->arena, parts, WP_COUNT_OF(parts));
     wp_history_note(x->gateway->history, stream, &x->prompt, &x->divergence);
     x->history_stream = stream;
     wp_exchange_follow(x, stream);

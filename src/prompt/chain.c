@@ -24,15 +24,28 @@ static void salt(struct builder *b, wp_view text)
     b->at = wp_hash128_link(b->options->key, b->at, TAG_SALT, text);
 }
 
+// A server's tool for the web: its type begins with "web_, near the tool's begin.
+static bool is_web_tool(const struct wp_request_block *block)
+{
+    static const char name[] = "\"web_";
+    enum { WITHIN = 200, LEN = sizeof(name) - 1 };
+    wp_view text = wp_view_sub(block->value, 0, WITHIN);
+    // by the byte that is rare in it: the tools of a request are many
+    for (size_t at = 0, hit; (hit = wp_view_find_char(wp_view_skip(text, at), '_')) != WP_NOT_FOUND;
+         at += hit + 1)
+        if (at + hit + 1 >= LEN && memcmp(text.ptr + at + hit + 1 - LEN, name, LEN) == 0)
+            return true;
+    return false;
+}
+
 // What kills the system tier at the provider.
 static void salt_system(struct builder *b)
 {
     const struct wp_member *speed = wp_request_member(b->request, "speed");
+    const struct wp_request_block *blocks = b->request->blocks;
     bool web_search = false;
-    for (size_t i = 0; i < b->request->block_count && !web_search; i++)
-        web_search =
-            b->request->blocks[i].tier == WP_TIER_TOOLS &&
-            wp_view_contains(wp_view_sub(b->request->blocks[i].value, 0, 200), WP_VIEW("\"web_"));
+    for (size_t i = 0; i < b->request->block_count && blocks[i].tier == WP_TIER_TOOLS; i++)
+        web_search = web_search || is_web_tool(&blocks[i]);
     salt(b, speed == NULL ? WP_VIEW("") : speed->value);
     salt(b, web_search ? WP_VIEW("web") : WP_VIEW(""));
     salt(b, b->request->has_citations ? WP_VIEW("citations") : WP_VIEW(""));
@@ -84,13 +97,12 @@ static void salt_betas(struct builder *b)
 
 static void salt_messages(struct builder *b)
 {
-    const struct wp_member *management = wp_request_member(b->request, "context_management");
     salt(b, b->request->tool_choice);
     if (!b->options->thinking_in_head)
         salt_thinking(b);
     salt(b, b->request->has_images ? WP_VIEW("images") : WP_VIEW(""));
-    if (management != NULL)
-        salt(b, management->value);
+    if (b->request->context_management.ptr != NULL)
+        salt(b, b->request->context_management);
     salt_betas(b);
 }
 

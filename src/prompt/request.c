@@ -490,7 +490,9 @@ static void order_blocks(struct wp_request_reader *r)
                 }
         r->blocks.items = sorted;
     }
-    struct wp_marker *list = wp_arena_array(r->arena, r->markers.count + 1, sizeof(*list));
+    if (r->markers.count == 0)
+        return;
+    struct wp_marker *list = wp_arena_array(r->arena, r->markers.count, sizeof(*list));
     uint32_t count = 0;
     if (list == NULL) {
         r->no_memory = true;
@@ -694,8 +696,9 @@ enum wp_err wp_request_scan(struct wp_arena *arena, wp_view body, struct wp_requ
 
 const struct wp_member *wp_request_member(const struct wp_request *request, const char *key)
 {
+    wp_view name = wp_view_of(key);
     for (size_t i = request->member_count; i > 0; i--)
-        if (wp_view_is(request->members[i - 1].key, key))
+        if (wp_view_eq(request->members[i - 1].key, name))
             return &request->members[i - 1];
     return NULL;
 }
