@@ -7,7 +7,7 @@
 #include "gateway/economy.h"
 
 enum {
-    BODY_ARENA_MAX = 256 * 1024 * 1024,
+    BODY_ARENA_MAX = 256 * 1024 * 1024, // beside the body
     BODY_ARENA_FIRST = 4096, // as large as a request's own: what one leaves the next ones take
 };
 
@@ -94,6 +94,17 @@ static uint64_t body_limit(const struct wp_front *front)
 
 static void inspect(struct wp_exchange *x);
 
+// The body lies in the memory that goes with it; a small one shares a chunk with what is found in
+// it.
+static bool reserve_body(struct wp_exchange *x, size_t announced)
+{
+    x->body_arena = wp_arena_create_with(BODY_ARENA_MAX + announced, BODY_ARENA_FIRST);
+    char *room = x->body_arena == NULL ? NULL : wp_arena_raw(x->body_arena, announced);
+    if (room != NULL)
+        x->body = wp_buf_make_in(room, announced, x->body.max);
+    return room != NULL;
+}
+
 // Bodies are taken as they are: what is packed would have to be unpacked against its own bomb.
 static bool is_encoded(const struct wp_request_head *head)
 {
@@ -150,7 +161,7 @@ static void *begin(struct wp_front *front)
         inspect(x);
     } else if (announced != UINT64_MAX && announced > x->body.max) {
         wp_exchange_fail(x, WP_ERR_TOO_LARGE, (wp_view){NULL, 0}, -1);
-    } else if (announced != UINT64_MAX && !wp_buf_reserve(&x->body, (size_t)announced)) {
+    } else if (announced != UINT64_MAX && !reserve_body(x, (size_t)announced)) {
         wp_exchange_fail(x, WP_ERR_NO_MEMORY, (wp_view){NULL, 0}, 1000);
     } else {
         wp_request_read_body(front->request);

@@ -65,7 +65,7 @@ struct wp_exchange {
 
     // the request
     struct wp_buf body;
-    struct wp_arena *body_arena;      // what is found in the body; with it until the answer begins
+    struct wp_arena *body_arena;      // it, and what is found in it, until the answer begins
     struct wp_request_reader *reader; // in it, of a large body that is read as it comes
     size_t read_at;                   // bytes of it that were there when it was read last
     uint64_t body_bytes;

@@ -67,8 +67,10 @@ static void digest_of(const struct wp_runtime *runtime, wp_view key, struct wp_c
         memcpy(out->shown_digest, last.digest, WP_SHA256_LEN);
     else
         wp_sha256(key, out->shown_digest);
+    // Of the key that was right last there is nothing to be learnt any more.
     out->known =
-        wp_equal_constant_time(out->shown_digest, runtime->master_key_digest, WP_SHA256_LEN);
+        same ? memcmp(out->shown_digest, runtime->master_key_digest, WP_SHA256_LEN) == 0
+             : wp_equal_constant_time(out->shown_digest, runtime->master_key_digest, WP_SHA256_LEN);
     if (same || !out->known || key.len > sizeof(last.key))
         return;
     last.len = key.len;

@@ -8,6 +8,7 @@
 
 enum {
     HOLD_FIRST = 512, // room at once for what mostly follows the first bytes that are held
+    HOLD_MOST = 4096, // that lie in the request's memory
     FIELDS_MOSTLY = 16
 };
 
@@ -54,6 +55,18 @@ static void send_to_client(struct wp_exchange *x, wp_view sse)
         x->writing_failed = true;
 }
 
+// What is held back first lies beside the request, and goes with it.
+static void hold(struct wp_exchange *x, wp_view bytes)
+{
+    size_t size = bytes.len + HOLD_FIRST;
+    bool beside = x->hold.ptr == NULL && x->body_arena != NULL && size <= HOLD_MOST;
+    char *room = beside ? wp_arena_raw(x->body_arena, size) : NULL;
+    if (room != NULL)
+        x->hold = wp_buf_make_in(room, size, x->hold.max);
+    if (x->hold.ptr != NULL || wp_buf_reserve(&x->hold, size))
+        wp_buf_append(&x->hold, bytes);
+}
+
 void wp_exchange_write(void *exchange, wp_view bytes)
 {
     struct wp_exchange *x = exchange;
@@ -62,8 +75,8 @@ void wp_exchange_write(void *exchange, wp_view bytes)
         wp_buf_append(x->gather, bytes);
     else if (x->committed)
         send_to_client(x, bytes);
-    else if (x->hold.ptr != NULL || wp_buf_reserve(&x->hold, bytes.len + HOLD_FIRST))
-        wp_buf_append(&x->hold, bytes);
+    else
+        hold(x, bytes);
 }
 
 bool wp_exchange_feed(struct wp_exchange *x, wp_view bytes)

@@ -118,13 +118,20 @@ static enum wp_err settle_headers(struct wp_message *message)
     return WP_OK;
 }
 
-static enum wp_err put_header(struct wp_message *message, wp_view name, wp_view value)
+// Mostly there is nothing to trim.
+static inline wp_view trimmed(wp_view value)
+{
+    bool whole = value.len == 0 || (value.ptr[0] > ' ' && value.ptr[value.len - 1] > ' ');
+    return whole ? value : wp_view_trim(value);
+}
+
+static inline enum wp_err put_header(struct wp_message *message, wp_view name, wp_view value)
 {
     // Answers may have few; theirs stay with a long stream.
     if (!message->request && message->headers.capacity == 0 &&
         !wp_headers_reserve(&message->headers, 4))
         return WP_ERR_NO_MEMORY;
-    return wp_headers_add(&message->headers, name, wp_view_trim(value));
+    return wp_headers_add(&message->headers, name, value);
 }
 
 // A header of which something has been kept lies elsewhere than the others.
@@ -142,7 +149,7 @@ static enum wp_err put_kept_header(struct wp_message *message)
     value = wp_arena_copy(message->arena, value);
     if (name.ptr == NULL || value.ptr == NULL)
         return WP_ERR_NO_MEMORY;
-    err = put_header(message, name, value);
+    err = put_header(message, name, wp_view_trim(value));
     message->settled = message->headers.count;
     return err;
 }
@@ -158,7 +165,7 @@ static enum wp_err add_header(struct wp_message *message)
         return WP_ERR_INVALID;
     if (value.ptr == NULL) // an empty value is one all the same
         value = wp_view_make(name.ptr + name.len, 0);
-    return put_header(message, name, value);
+    return put_header(message, name, trimmed(value));
 }
 
 static int on_value_complete(llhttp_t *parser)
