@@ -41,8 +41,9 @@ def wait_port(port, process, seconds=120):
     end = time.time() + seconds
     while time.time() < end:
         try:
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-            return
+            with socket.create_connection(("127.0.0.1", port), 0.2) as s:
+                if s.getsockname() != s.getpeername():  # a free port can be drawn for both ends
+                    return
         except OSError:
             if process.poll() is not None:
                 raise SystemExit(f"a server ended before it listened: {process.args}")

@@ -164,7 +164,16 @@ static void on_timer(void *arg)
         refuse_some(listener);
 }
 
-static int open_socket(wp_view host, uint16_t port, bool shared, char *error, size_t error_size)
+static int failed(int fd, char *error, size_t error_size)
+{
+    snprintf(error, error_size, "%s%s", strerror(errno),
+             errno == EADDRINUSE ? " (another program listens there; choose another port)" : "");
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static int bind_socket(wp_view host, uint16_t port, bool shared, char *error, size_t error_size)
 {
     char name[256], service[8];
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
@@ -182,21 +191,22 @@ static int open_socket(wp_view host, uint16_t port, bool shared, char *error, si
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &share, sizeof(share));
     }
-    if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
-        snprintf(error, error_size, "%s%s", strerror(errno),
-                 errno == EADDRINUSE ? " (another program listens there; choose another port)"
-                                     : "");
-        if (fd >= 0)
-            close(fd);
-        fd = -1;
-    }
+    if (fd < 0 || bind(fd, found->ai_addr, found->ai_addrlen) != 0)
+        fd = failed(fd, error, error_size);
     freeaddrinfo(found);
     return fd;
 }
 
+static int open_socket(wp_view host, uint16_t port, char *error, size_t error_size)
+{
+    int fd = bind_socket(host, port, true, error, error_size);
+    return fd >= 0 && listen(fd, BACKLOG) != 0 ? failed(fd, error, error_size) : fd;
+}
+
+// Does not listen: who connected meanwhile would be let in and dropped.
 bool wp_listener_is_free(wp_view host, uint16_t port, char *error, size_t error_size)
 {
-    int fd = open_socket(host, port, false, error, error_size);
+    int fd = bind_socket(host, port, false, error, error_size);
     if (fd >= 0)
         close(fd);
     return fd >= 0;
@@ -216,7 +226,7 @@ enum wp_err wp_listener_start(struct wp_loop *loop, wp_view host, uint16_t port,
                               void (*on_accept)(void *arg, int fd, const struct wp_peer *peer),
                               void *arg, struct wp_listener **out, char *error, size_t error_size)
 {
-    int fd = open_socket(host, port, true, error, error_size);
+    int fd = open_socket(host, port, error, error_size);
     struct wp_listener *listener = fd < 0 ? NULL : wp_alloc(sizeof(*listener));
     if (listener == NULL) {
         if (fd >= 0)
