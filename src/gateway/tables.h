@@ -3,7 +3,7 @@
 #ifndef WP_GATEWAY_TABLES_H
 #define WP_GATEWAY_TABLES_H
 
-#include "prompt/price.h"
+#include "prompt/model_table.h"
 #include "provider/provider.h"
 
 struct wp_table_sources {

@@ -9,7 +9,7 @@
 #include "http/client.h"
 #include "http/headers.h"
 #include "prompt/markers.h"
-#include "prompt/price.h"
+#include "prompt/model_table.h"
 #include "prompt/request.h"
 #include "prompt/usage.h"
 #include "json/splice.h"

@@ -12,7 +12,7 @@
 #include "base/map.h"
 #include "config/snapshot.h"
 #include "prompt/chain.h"
-#include "prompt/price.h"
+#include "prompt/model_table.h"
 #include "route/crowd.h"
 #include "route/table.h"
 #include "route/trace.h"

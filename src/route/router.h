@@ -8,7 +8,7 @@
 #include "base/list.h"
 #include "config/snapshot.h"
 #include "prompt/chain.h"
-#include "prompt/price.h"
+#include "prompt/model_table.h"
 #include "route/trace.h"
 
 struct wp_router;

@@ -1,7 +1,7 @@
 // What every class of tokens and calls costs, by a table of the test's own and by the shipped one.
 #include "../../support/test.h"
 
-#include "prompt/price.h"
+#include "prompt/model_table.h"
 
 static const char table_text[] =
     "{\"date\":\"2026-11-24\",\"defaults\":{\"fast_factor\":4,\"web_fetch_request\":0.001},"

@@ -1,7 +1,7 @@
 // The provider's documented examples, sent to the simulated provider and to the
 // gateway's model: both must do what the pages say, to the token.
 #include "base/alloc.h"
-#include "prompt/price.h"
+#include "prompt/model_table.h"
 #include "route/model.h"
 #include "sim/private.h"
 #include "tests/support/test.h"
