@@ -55,9 +55,9 @@ static inline uint64_t escaped_bytes(uint64_t backslash, uint64_t *carry)
     return escaped;
 }
 
-// The stop within the block at `at`, if it has one. `unknown`: bytes behind a backslash that are no
-// simple escape's letter (\u, or not valid: it stops at the backslash, which may be the last byte
-// of the block before).
+// The stop within the block at `at`, if it has one. `stops`: quotes and control bytes; `unknown`:
+// bytes behind a backslash that are no simple escape's letter (\u, or not valid: it stops at the
+// backslash, which may be the last byte of the block before).
 static inline bool stops_here(uint64_t stops, uint64_t unknown, size_t *at)
 {
     if ((unknown & 1) != 0) {
@@ -76,26 +76,22 @@ static inline bool stops_here(uint64_t stops, uint64_t unknown, size_t *at)
 #define AVX2        __attribute__((target("avx2")))
 #define AVX2_INLINE static inline __attribute__((target("avx2"), always_inline))
 
-struct pair {
-    __m256i low, high; // 32 bytes each
-};
-
 AVX2_INLINE uint64_t mask_of(__m256i low, __m256i high)
 {
     return (uint32_t)_mm256_movemask_epi8(low) | (uint64_t)(uint32_t)_mm256_movemask_epi8(high)
                                                      << 32;
 }
 
-AVX2_INLINE uint64_t bytes_equal(struct pair b, char byte)
+AVX2_INLINE __m256i is(__m256i bytes, char byte)
 {
-    const __m256i wanted = _mm256_set1_epi8(byte);
-    return mask_of(_mm256_cmpeq_epi8(b.low, wanted), _mm256_cmpeq_epi8(b.high, wanted));
+    return _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte));
 }
 
-AVX2_INLINE __m256i control_bytes(__m256i bytes)
+// Quotes and control bytes, which unsigned are their own minimum with 0x1f.
+AVX2_INLINE __m256i ends(__m256i bytes)
 {
-    // unsigned: a control byte is its own minimum with 0x1f
-    return _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, _mm256_set1_epi8(0x1f)), bytes);
+    __m256i control = _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, _mm256_set1_epi8(0x1f)), bytes);
+    return _mm256_or_si256(is(bytes, '"'), control);
 }
 
 // Bytes of the same high nibble share a bit; a byte is one of them if its low nibble has it too.
@@ -120,16 +116,15 @@ AVX2 size_t wp_json_stop_avx2(wp_view text, size_t at, bool *high)
     bool stopped = false;
     for (; at + 64 <= text.len; at += 64) {
         const char *ptr = text.ptr + at;
-        struct pair b = {_mm256_loadu_si256((const __m256i *)(const void *)ptr),
-                         _mm256_loadu_si256((const __m256i *)(const void *)(ptr + 32))};
-        uint64_t escaped = 0, unknown = 0, backslash = bytes_equal(b, '\\');
-        seen = _mm256_or_si256(seen, _mm256_or_si256(b.low, b.high));
+        __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)ptr);
+        __m256i up = _mm256_loadu_si256((const __m256i *)(const void *)(ptr + 32));
+        uint64_t escaped = 0, unknown = 0, backslash = mask_of(is(low, '\\'), is(up, '\\'));
+        seen = _mm256_or_si256(seen, _mm256_or_si256(low, up));
         if ((backslash | carry) != 0) {
             escaped = escaped_bytes(backslash, &carry);
-            unknown = escaped & mask_of(other_than_letters(b.low), other_than_letters(b.high));
+            unknown = escaped & mask_of(other_than_letters(low), other_than_letters(up));
         }
-        uint64_t stops = bytes_equal(b, '"') & ~escaped;
-        stops |= mask_of(control_bytes(b.low), control_bytes(b.high));
+        uint64_t stops = mask_of(ends(low), ends(up)) & ~escaped;
         stopped = (stops | unknown) != 0 && stops_here(stops, unknown, &at);
         if (stopped)
             break;
@@ -163,8 +158,8 @@ AVX512 size_t wp_json_stop_avx512(wp_view text, size_t at, bool *high)
             escaped = escaped_bytes(backslash, &carry);
             unknown = escaped & (top | ~_mm512_movepi8_mask(letters));
         }
-        uint64_t stops = _mm512_cmpeq_epi8_mask(bytes, quote) & ~escaped;
-        stops |= _mm512_cmplt_epu8_mask(bytes, space);
+        uint64_t stops = _mm512_cmpeq_epi8_mask(bytes, quote);
+        stops = (stops | _mm512_cmplt_epu8_mask(bytes, space)) & ~escaped;
         stopped = (stops | unknown) != 0 && stops_here(stops, unknown, &at);
         if (stopped)
             break;
