@@ -144,8 +144,7 @@ HOT hot_plan(struct rig *rig, struct wp_plan_request *request, struct wp_plan *p
     const struct wp_usage usage = {.seen = true, .final = true, .input = 10, .cache_read = 60000};
     request->now_ns = 1000000000000u + turn * 1000000000u;
     request->draw = turn + 1;
-    wp_router_plan(rig->router, request, plan);
-    check(wp_router_begin(rig->router, request, &plan->candidates[0], &attempt), "begin");
+    check(wp_router_plan_and_begin(rig->router, request, plan, &attempt), "begin");
     wp_router_started(rig->router, &attempt, request->now_ns + 1000000);
     wp_router_end(rig->router, &attempt,
                   &(struct wp_outcome_detail){.outcome = WP_OUTCOME_SUCCESS,

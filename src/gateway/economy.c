@@ -151,6 +151,12 @@ static bool choose_ttl(struct wp_exchange *x)
     return true;
 }
 
+bool wp_exchange_may_mark(const struct wp_exchange *x)
+{
+    return !x->marked && x->has_prompt && x->operation == WP_OP_MESSAGES &&
+           (WANTS(x, breakpoint_repair) || (x->followed && WANTS(x, auto_ttl)));
+}
+
 bool wp_exchange_mark(struct wp_exchange *x)
 {
     bool changed = false;

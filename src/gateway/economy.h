@@ -8,6 +8,8 @@
 // The prompt is known: the conversation has come back. `stream` names what a session interleaves
 // (empty: the conversation is known by its first message).
 void wp_exchange_follow(struct wp_exchange *x, wp_view stream);
+// Is wp_exchange_mark still to choose? Then the plan is to be seen before it is carried out.
+bool wp_exchange_may_mark(const struct wp_exchange *x);
 // After a plan, once: chooses markers for where the request will go. True: the prompt's markers
 // have changed, plan again.
 bool wp_exchange_mark(struct wp_exchange *x);

@@ -212,20 +212,25 @@ void wp_exchange_plan(struct wp_exchange *x)
         wp_exchange_fail(x, WP_ERR_NO_MEMORY, (wp_view){NULL, 0}, 1000);
         return;
     }
+    struct wp_router *router = x->gateway->router;
     for (bool begun = false; !begun;) {
         x->plans_since_wait++;
         fill_plan_request(x);
-        wp_router_plan(x->gateway->router, &x->plan_request, x->plan);
+        if (wp_exchange_may_mark(x))
+            wp_router_plan(router, &x->plan_request, x->plan);
+        else
+            begun = wp_router_plan_and_begin(router, &x->plan_request, x->plan, &x->attempt);
         if (x->plan->usable == 0) {
             nothing_usable(x);
             return;
         }
-        if (wp_exchange_mark(x))
+        bool marked = wp_exchange_mark(x);
+        if (begun || marked)
             continue;
         if (x->plan->wait.advised && wait_for_writer(x))
             return;
-        begun = !x->plan->wait.advised && wp_router_begin(x->gateway->router, &x->plan_request,
-                                                          &x->plan->candidates[0], &x->attempt);
+        begun = !x->plan->wait.advised &&
+                wp_router_begin(router, &x->plan_request, &x->plan->candidates[0], &x->attempt);
     }
     x->attempt_open = true;
     x->total_retries += x->retrying ? 1 : 0;

@@ -416,28 +416,26 @@ static void rank_others(struct order *o, enum ranking ranking)
     }
 }
 
-static void read_pins(struct wp_router *router, struct order *o)
+static void read_pins(struct order *o, const struct wp_pin_keys *keys)
 {
-    struct wp_pin_keys keys;
-    wp_pin_keys(router, o->request, &keys);
     for (enum wp_pin_kind kind = 0; kind < WP_PIN_KEYS; kind++) {
         uint64_t left_ns;
-        if (!keys.used[kind])
+        if (!keys->used[kind])
             continue;
-        o->tags[kind] =
-            wp_pins_get_left(&router->pins, kind, keys.keys[kind], o->request->now_ns, &left_ns);
+        o->tags[kind] = wp_pins_get_left(&o->router->pins, kind, keys->keys[kind],
+                                         o->request->now_ns, &left_ns);
         if (kind == WP_PIN_CONVERSATION && left_ns > 0)
             o->idle_ns = WP_CONVERSATION_PIN_NS - left_ns;
     }
 }
 
 void wp_lanes_order(struct wp_router *router, const struct wp_plan_request *request,
-                    struct wp_lane *lanes, uint32_t count)
+                    const struct wp_pin_keys *keys, struct wp_lane *lanes, uint32_t count)
 {
     struct order o = {.router = router, .request = request, .lanes = lanes, .count = count};
     enum wp_reason reason;
     enum ranking ranking;
-    read_pins(router, &o);
+    read_pins(&o, keys);
     fill_keys(&o);
     fill_subject(&o);
     mark_front(&o);

@@ -80,9 +80,17 @@ static void fill_retry_after(const struct wp_lane *lanes, uint64_t now_ns, struc
     }
 }
 
-static void plan_locked(struct wp_router *router, const struct wp_plan_request *request,
-                        struct wp_lane *lanes, uint32_t count)
+// A plan while it is made.
+struct making {
+    struct wp_lane lanes[WP_PLAN_MAX];
+    uint8_t order[WP_PLAN_MAX]; // of the lanes, best first
+    struct wp_pin_keys keys;
+};
+
+static void rank(struct wp_router *router, const struct wp_plan_request *request,
+                 struct making *making, uint32_t count)
 {
+    struct wp_lane *lanes = making->lanes;
     router->totals.plans++;
     for (uint32_t i = 0; i < count; i++)
         wp_lane_open(router, request, i, &lanes[i]);
@@ -91,33 +99,55 @@ static void plan_locked(struct wp_router *router, const struct wp_plan_request *
         wp_lane_price(request, &lanes[i]);
         wp_lane_judge(request, i, &lanes[i]);
     }
-    wp_lanes_order(router, request, lanes, count);
+    wp_pin_keys(router, request, &making->keys);
+    wp_lanes_order(router, request, &making->keys, lanes, count);
+    sort(lanes, count, making->order);
+}
+
+// Under the lock.
+static void make_plan(struct wp_router *router, const struct wp_plan_request *request,
+                      struct making *making, struct wp_plan *out)
+{
+    struct wp_lane *lanes = making->lanes;
+    uint32_t count =
+        request->group->count < WP_PLAN_MAX ? (uint32_t)request->group->count : WP_PLAN_MAX;
+    out->count = count;
+    out->usable = 0;
+    out->retry_after_ms = -1;
+    out->wait.advised = false;
+    rank(router, request, making, count);
+    for (uint32_t i = 0; i < count; i++) {
+        fill_candidate(request, &lanes[making->order[i]], &out->candidates[i]);
+        out->usable += out->candidates[i].usable ? 1 : 0;
+    }
+    if (out->usable == 0) {
+        fill_retry_after(lanes, request->now_ns, out);
+        return;
+    }
+    wp_flight_advise(request, &lanes[making->order[0]], out);
+    wp_flight_advise_room(request, lanes, count, &lanes[making->order[0]], out);
 }
 
 void wp_router_plan(struct wp_router *router, const struct wp_plan_request *request,
                     struct wp_plan *out)
 {
-    struct wp_lane lanes[WP_PLAN_MAX];
-    uint8_t order[WP_PLAN_MAX];
-    uint32_t count =
-        request->group->count < WP_PLAN_MAX ? (uint32_t)request->group->count : WP_PLAN_MAX;
+    struct making making;
     WP_CHECK_MAGIC(router, WP_ROUTER_MAGIC);
-    out->count = count;
-    out->usable = 0;
-    out->retry_after_ms = -1;
-    out->wait.advised = false;
     pthread_mutex_lock(&router->lock);
-    plan_locked(router, request, lanes, count);
-    sort(lanes, count, order);
-    for (uint32_t i = 0; i < count; i++) {
-        fill_candidate(request, &lanes[order[i]], &out->candidates[i]);
-        out->usable += out->candidates[i].usable ? 1 : 0;
-    }
-    if (out->usable > 0) {
-        wp_flight_advise(request, &lanes[order[0]], out);
-        wp_flight_advise_room(request, lanes, count, &lanes[order[0]], out);
-    }
+    make_plan(router, request, &making, out);
     pthread_mutex_unlock(&router->lock);
-    if (out->usable == 0)
-        fill_retry_after(lanes, request->now_ns, out);
+}
+
+bool wp_router_plan_and_begin(struct wp_router *router, const struct wp_plan_request *request,
+                              struct wp_plan *plan, struct wp_attempt *out)
+{
+    struct making making;
+    WP_CHECK_MAGIC(router, WP_ROUTER_MAGIC);
+    pthread_mutex_lock(&router->lock);
+    make_plan(router, request, &making, plan);
+    bool begins = plan->usable > 0 && !plan->wait.advised;
+    if (begins)
+        wp_lane_begin(router, request, &making.keys, &making.lanes[making.order[0]], out);
+    pthread_mutex_unlock(&router->lock);
+    return begins;
 }

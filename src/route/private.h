@@ -87,7 +87,12 @@ void wp_lane_judge(const struct wp_plan_request *request, uint32_t index, struct
 
 // order.c: who goes first. Fills tier, rank and reason of the usable lanes.
 void wp_lanes_order(struct wp_router *router, const struct wp_plan_request *request,
-                    struct wp_lane *lanes, uint32_t count);
+                    const struct wp_pin_keys *keys, struct wp_lane *lanes, uint32_t count);
+
+// router.c: an attempt on the lane's deployment begins; under the lock.
+void wp_lane_begin(struct wp_router *router, const struct wp_plan_request *request,
+                   const struct wp_pin_keys *keys, const struct wp_lane *lane,
+                   struct wp_attempt *out);
 
 // flight.c: single flight. Fills plan->wait for the first lane; true if waiting is advised.
 bool wp_flight_advise(const struct wp_plan_request *request, const struct wp_lane *lane,

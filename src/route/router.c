@@ -110,6 +110,15 @@ static struct wp_hash128 group_key(const struct wp_router *router,
     return wp_hash128_link(&router->hash_key, (struct wp_hash128){0, 0}, 1, request->group->group);
 }
 
+static struct wp_hash128 caller_key(const struct wp_router *router,
+                                    const struct wp_plan_request *request, struct wp_hash128 group)
+{
+    if (request->caller == NULL)
+        return group;
+    return wp_hash128_link(&router->hash_key, group, 2,
+                           wp_view_make((const char *)request->caller, 32));
+}
+
 // Keys hold the group, since a pin is to one of its deployments, and the caller: one user's
 // session must not steer another's.
 void wp_pin_keys(const struct wp_router *router, const struct wp_plan_request *request,
@@ -117,25 +126,25 @@ void wp_pin_keys(const struct wp_router *router, const struct wp_plan_request *r
 {
     const struct wp_hash_key *key = &router->hash_key;
     uint32_t checks = request->snapshot->router.pre_call_checks;
-    struct wp_hash128 group = group_key(router, request);
-    struct wp_hash128 caller = group;
-    *out = (struct wp_pin_keys){0};
-    if (request->caller != NULL)
-        caller = wp_hash128_link(key, group, 2, wp_view_make((const char *)request->caller, 32));
-    if ((checks & WP_CHECK_SESSION_AFFINITY) != 0 && request->session_id.len > 0) {
-        out->keys[WP_PIN_SESSION] = wp_hash128_link(key, caller, 3, request->session_id);
-        out->used[WP_PIN_SESSION] = true;
-    }
-    if ((checks & WP_CHECK_DEPLOYMENT_AFFINITY) != 0 && request->caller != NULL) {
-        out->keys[WP_PIN_CALLER] = caller;
-        out->used[WP_PIN_CALLER] = true;
-    }
-    if ((checks & WP_CHECK_PROMPT_CACHING) != 0 && request->prompt != NULL &&
-        is_set(request->prompt->first_user)) {
+    bool session = (checks & WP_CHECK_SESSION_AFFINITY) != 0 && request->session_id.len > 0;
+    bool caller = (checks & WP_CHECK_DEPLOYMENT_AFFINITY) != 0 && request->caller != NULL;
+    bool conversation = (checks & WP_CHECK_PROMPT_CACHING) != 0 && request->prompt != NULL &&
+                        is_set(request->prompt->first_user);
+    struct wp_hash128 group = {0, 0};
+    *out = (struct wp_pin_keys){.used = {[WP_PIN_SESSION] = session,
+                                         [WP_PIN_CALLER] = caller,
+                                         [WP_PIN_CONVERSATION] = conversation}};
+    if (session || caller || conversation)
+        group = group_key(router, request);
+    if (session || caller)
+        out->keys[WP_PIN_CALLER] = caller_key(router, request, group);
+    if (session)
+        out->keys[WP_PIN_SESSION] =
+            wp_hash128_link(key, out->keys[WP_PIN_CALLER], 3, request->session_id);
+    if (conversation) {
         wp_view first = wp_view_make((const char *)&request->prompt->first_user,
                                      sizeof(request->prompt->first_user));
         out->keys[WP_PIN_CONVERSATION] = wp_hash128_link(key, group, 4, first);
-        out->used[WP_PIN_CONVERSATION] = true;
     }
 }
 
@@ -192,22 +201,20 @@ static void note_family(struct wp_router *router, const struct wp_plan_request *
 // A session's or caller's pin outlives a cooldown: the request goes elsewhere, the pin stays. A
 // conversation is where it was last.
 static void set_pins(struct wp_router *router, const struct wp_plan_request *request,
-                     const struct wp_lane *lane)
+                     const struct wp_pin_keys *keys, const struct wp_lane *lane)
 {
-    struct wp_pin_keys keys;
     uint64_t idle_ns = request->snapshot->router.affinity_ttl_ms * (uint64_t)1000000;
-    wp_pin_keys(router, request, &keys);
     note_family(router, request, lane);
     for (enum wp_pin_kind kind = 0; kind < WP_PIN_KEYS; kind++) {
-        if (!keys.used[kind])
+        if (!keys->used[kind])
             continue;
         uint32_t pin = lane->tag;
         if (is_session_pin(kind)) {
-            uint32_t former = wp_pins_get(&router->pins, kind, keys.keys[kind], request->now_ns);
+            uint32_t former = wp_pins_get(&router->pins, kind, keys->keys[kind], request->now_ns);
             if (former != 0 && in_group(router, request->group, former))
                 pin = former;
         }
-        wp_pins_set(&router->pins, kind, keys.keys[kind], pin,
+        wp_pins_set(&router->pins, kind, keys->keys[kind], pin,
                     request->now_ns + (is_session_pin(kind) ? idle_ns : WP_CONVERSATION_PIN_NS));
     }
 }
@@ -248,12 +255,22 @@ static void begin_trace(struct wp_router *router, const struct wp_plan_request *
     attempt->predicted_read = lane->forecast.read;
 }
 
-static void begin_on(struct wp_router *router, const struct wp_plan_request *request,
-                     const struct wp_lane *lane, struct wp_attempt *attempt)
+void wp_lane_begin(struct wp_router *router, const struct wp_plan_request *request,
+                   const struct wp_pin_keys *keys, const struct wp_lane *lane,
+                   struct wp_attempt *out)
 {
     struct wp_deployment_state *state = lane->state;
-    attempt->state = state;
-    attempt->rate = state->rate;
+    *out = (struct wp_attempt){
+        .deployment = lane->deployment,
+        .settings = &request->snapshot->router,
+        .begun_ns = request->now_ns,
+        .open = true,
+        .alone = request->group->count == 1,
+    };
+    if (state == NULL)
+        return;
+    out->state = state;
+    out->rate = state->rate;
     state->in_flight++;
     state->total_requests++;
     if (state->rate != NULL) {
@@ -261,27 +278,22 @@ static void begin_on(struct wp_router *router, const struct wp_plan_request *req
         wp_limits_reserve(state->rate, lane->deployment, &lane->need, request->now_ns);
         wp_limits_spend(state->reported, &lane->need);
     }
-    attempt->reserved_requests = lane->need.requests;
-    attempt->reserved_tokens = lane->need.tokens;
-    attempt->reserved_input = lane->need.input;
+    out->reserved_requests = lane->need.requests;
+    out->reserved_tokens = lane->need.tokens;
+    out->reserved_input = lane->need.input;
     wp_window_add(&state->load, request->now_ns, lane->forecast.total);
     wp_window_add(&state->carried, request->now_ns, lane->forecast.total);
-    set_pins(router, request, lane);
-    begin_trace(router, request, lane, attempt);
+    set_pins(router, request, keys, lane);
+    begin_trace(router, request, lane, out);
 }
 
 bool wp_router_begin(struct wp_router *router, const struct wp_plan_request *request,
                      const struct wp_candidate *candidate, struct wp_attempt *out)
 {
     struct wp_lane lane;
+    struct wp_pin_keys keys;
     uint32_t index = index_in_group(request->group, candidate->deployment);
-    *out = (struct wp_attempt){
-        .deployment = candidate->deployment,
-        .settings = &request->snapshot->router,
-        .begun_ns = request->now_ns,
-        .open = true,
-        .alone = request->group->count == 1,
-    };
+    *out = (struct wp_attempt){.deployment = candidate->deployment};
     lock(router);
     wp_lane_open(router, request, index, &lane);
     wp_lanes_forecast(router, request, &lane, 1);
@@ -289,9 +301,9 @@ bool wp_router_begin(struct wp_router *router, const struct wp_plan_request *req
     bool late = wp_flight_advise(request, &lane, NULL);
     if (late) {
         router->totals.waits_refused++;
-        out->open = false;
-    } else if (lane.state != NULL) {
-        begin_on(router, request, &lane, out);
+    } else {
+        wp_pin_keys(router, request, &keys);
+        wp_lane_begin(router, request, &keys, &lane, out);
     }
     unlock(router);
     return !late;

@@ -109,6 +109,11 @@ struct wp_plan {
 // O(blocks + candidates). Never fails; usable may be 0.
 void wp_router_plan(struct wp_router *router, const struct wp_plan_request *request,
                     struct wp_plan *out);
+struct wp_attempt;
+// The same and, unless nothing is usable or waiting is advised, wp_router_begin on the first
+// candidate, with nothing in between. True if it has begun.
+bool wp_router_plan_and_begin(struct wp_router *router, const struct wp_plan_request *request,
+                              struct wp_plan *plan, struct wp_attempt *out);
 
 // Deepest block of the prompt (from 1; 0: none) whose entry the candidate's cache is believed to
 // hold, whether or not a marker reaches it. O(blocks).

@@ -490,6 +490,114 @@ static void prices_decide_between_warm_and_cheap(void **state)
     rig_close(&rig);
 }
 
+static void same_plan(const struct rig *a, const struct wp_plan *one, const struct rig *b,
+                      const struct wp_plan *two)
+{
+    assert_int_equal(one->count, two->count);
+    assert_int_equal(one->usable, two->usable);
+    assert_int_equal(one->wait.advised, two->wait.advised);
+    for (size_t i = 0; i < one->count; i++) {
+        const struct wp_candidate *x = &one->candidates[i], *y = &two->candidates[i];
+        assert_int_equal(rig_index(a, x), rig_index(b, y));
+        assert_int_equal(x->reason, y->reason);
+        assert_int_equal(x->predicted_read, y->predicted_read);
+        assert_int_equal(x->predicted_write, y->predicted_write);
+        assert_true(memcmp(&x->expected_cost, &y->expected_cost, sizeof(double)) == 0);
+    }
+}
+
+// Two routers that see the same requests, one of which begins with the plan: whatever there is to
+// see stays equal.
+static void beginning_with_the_plan_is_beginning_after_it(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 300, OPEN = 8 };
+    static const char *const names[] = {"a", "b", "c", "d", "e"};
+    struct rig after, with;
+    struct wp_plan one, two;
+    struct wp_attempt left[OPEN], right[OPEN];
+    struct wp_usage usage[OPEN];
+    uint32_t open = 0, waits = 0;
+    rig_open(&after, 4);
+    rig_open(&with, 4);
+    for (uint32_t i = 0; i < 4; i++)
+        after.deployments[i].itpm = with.deployments[i].itpm = 200000;
+    rig_start(&after);
+    rig_start(&with);
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        const char *name = names[round * 7 % WP_COUNT_OF(names)];
+        struct rig_talk talk = {.name = name, .head = 40000, .turn = 3000, .turns = 1 + round / 40};
+        struct wp_plan_request first = rig_request(&after, rig_prompt(&after, &talk), name);
+        struct wp_plan_request second = rig_request(&with, rig_prompt(&with, &talk), name);
+        first.max_wait_ms = second.max_wait_ms = round % 3 == 0 ? WP_SINGLE_FLIGHT_MS : 0;
+        first.draw = second.draw = round + 1;
+        wp_router_plan(after.router, &first, &one);
+        bool begun = wp_router_plan_and_begin(with.router, &second, &two, &right[open]);
+        same_plan(&after, &one, &with, &two);
+        assert_int_equal(begun, one.usable > 0 && !one.wait.advised);
+        waits += one.wait.advised ? 1 : 0;
+        if (begun) {
+            usage[open] = rig_usage(&one.candidates[0]);
+            assert_true(wp_router_begin(after.router, &first, &one.candidates[0], &left[open]));
+            assert_int_equal(left[open].predicted_read, right[open].predicted_read);
+            assert_int_equal(left[open].reserved_input, right[open].reserved_input);
+            open++;
+        }
+        for (; open == OPEN || (open > 0 && round + 1 == ROUNDS); open--) {
+            rig_finish(&after, &left[open - 1], &usage[open - 1]);
+            rig_finish(&with, &right[open - 1], &usage[open - 1]);
+        }
+        after.now_ns += RIG_S;
+        with.now_ns += RIG_S;
+    }
+    assert_true(waits > 0);
+    for (uint32_t i = 0; i < 4; i++) {
+        struct wp_deployment_status x = rig_status(&after, i), y = rig_status(&with, i);
+        assert_int_equal(x.requests, y.requests);
+        assert_int_equal(x.in_flight, 0);
+        assert_int_equal(y.in_flight, 0);
+        assert_int_equal(x.cache_entries, y.cache_entries);
+        assert_int_equal(x.minute_tokens, y.minute_tokens);
+        assert_int_equal(x.minute_input, y.minute_input);
+    }
+    rig_close(&after);
+    rig_close(&with);
+}
+
+// A request keeps the configuration that it began with: its deployments have other indexes there.
+static void an_earlier_configuration_finds_the_same_deployments(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct wp_plan plan;
+    struct wp_attempt attempt;
+    struct rig_talk talk = {.name = "kept", .head = 20000, .turn = 100, .turns = 1};
+    rig_open(&rig, 3);
+    rig_start(&rig);
+    uint32_t home = rig_serve(&rig, rig_prompt(&rig, &talk), "s", UINT32_MAX);
+    struct wp_deployment_config turned[2] = {rig.deployments[2], rig.deployments[1]};
+    struct wp_snapshot later = rig.snapshot;
+    turned[0].index = 0;
+    turned[1].index = 1;
+    later.deployments = turned;
+    later.deployment_count = 2;
+    assert_ok(wp_router_configure(rig.router, &later));
+    for (uint32_t i = 1; i < 3; i++)
+        assert_int_equal(rig_status(&rig, i).requests, i == home ? 1 : 0);
+    struct wp_plan_request request = rig_request(&rig, rig_prompt(&rig, &talk), "s");
+    for (uint32_t i = 0; i < 3; i++) {
+        request.tried = 7 & ~(1u << i);
+        assert_true(wp_router_plan_and_begin(rig.router, &request, &plan, &attempt));
+        assert_int_equal(rig_index(&rig, &plan.candidates[0]), i);
+        assert_int_equal(rig_status(&rig, i).in_flight, i == 0 ? 0 : 1); // the first has left
+        wp_router_end(rig.router, &attempt,
+                      &(struct wp_outcome_detail){.outcome = WP_OUTCOME_CANCELLED,
+                                                  .retry_after_ms = -1,
+                                                  .now_ns = rig.now_ns});
+    }
+    rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -508,6 +616,8 @@ int main(void)
         cmocka_unit_test(order_blocked_tried_and_context),
         cmocka_unit_test(strategies_and_affinity_keep_their_meaning),
         cmocka_unit_test(prices_decide_between_warm_and_cheap),
+        cmocka_unit_test(beginning_with_the_plan_is_beginning_after_it),
+        cmocka_unit_test(an_earlier_configuration_finds_the_same_deployments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
