@@ -206,12 +206,12 @@ static void next_session(struct exporter *e, wp_view session)
     e->open = false;
 }
 
-static bool export_row(void *arg, const struct wp_record *record)
+static bool export_row(void *arg, const struct wp_record *record, wp_view decision)
 {
     struct exporter *e = arg;
     struct wp_arena *arena = wp_arena_create(0);
     const struct wp_json_val *prompt =
-        arena == NULL ? NULL : wp_json_get(wp_json_parse(arena, record->decision_json), "prompt");
+        arena == NULL ? NULL : wp_json_get(wp_json_parse(arena, decision), "prompt");
     next_session(e, record->session_id);
     struct stream *stream =
         prompt == NULL ? NULL : stream_of(e, wp_json_u64(wp_json_get(prompt, "stream"), 0));

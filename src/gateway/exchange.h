@@ -219,10 +219,10 @@ void wp_exchange_fail_upstream(struct wp_exchange *x);
 
 // settle.c: books.
 void wp_exchange_record(struct wp_exchange *x);
-// The last plan, as the log shows it; in the arena.
-wp_view wp_exchange_decision(struct wp_exchange *x);
-// headers.c: the client's headers, redacted; in the arena.
-wp_view wp_exchange_headers_json(const struct wp_exchange *x);
+// detail.c: what the row's drawer shows (store/detail.h).
+void wp_exchange_put_detail(const struct wp_exchange *x, struct wp_buf *out);
+// headers.c: of that, the client's headers, redacted.
+void wp_exchange_put_headers(const struct wp_exchange *x, struct wp_buf *out);
 // x-litellm-* fields for the response; strings in the arena.
 enum wp_err wp_exchange_headers(struct wp_exchange *x, struct wp_headers *out) WP_WARN_UNUSED;
 double wp_exchange_spend(const struct wp_exchange *x, double *saved);

@@ -185,7 +185,6 @@ static void record_refusal(struct wp_front *front, enum wp_err err)
         .session_id = wp_headers_get(&front->head->headers, "x-claude-code-session-id"),
         .requester_ip_address = wp_front_recorded_address(front),
         .start_ms = front->accepted_ms,
-        .end_ms = wp_wall_ms(),
         .http_status = (uint32_t)info->status,
         .duration_us = (wp_now_ns() - front->accepted_ns) / 1000,
     };
@@ -423,7 +422,6 @@ static void error_body(void *context, enum wp_err err, wp_view peer, struct wp_a
         .error_code = wp_view_of(info->name),
         .error_message = wp_view_of(info->sentence),
         .start_ms = now,
-        .end_ms = now,
         .http_status = (uint32_t)info->status,
     };
     atomic_fetch_add(&worker->gateway->counters.rejected_head, 1);

@@ -1,7 +1,7 @@
 // The client's request headers as the log keeps them: values only of fields that are known to hold
 // no secret and no prompt, of all others the name and the length.
 #include "gateway/exchange.h"
-#include "json/writer.h"
+#include "store/detail.h"
 
 enum { FIELDS_MAX = 64, VALUE_MAX = 300, NAME_MAX = 80 };
 
@@ -31,30 +31,17 @@ static bool is_shown(wp_view name)
     return false;
 }
 
-static void put_header(struct wp_json_writer *w, const struct wp_header *header)
+void wp_exchange_put_headers(const struct wp_exchange *x, struct wp_buf *out)
 {
-    wp_json_key_escaped(w, wp_view_sub(header->name, 0, NAME_MAX));
-    if (is_shown(header->name)) {
-        wp_json_append_string(w->buf, wp_view_sub(header->value, 0, VALUE_MAX));
-        return;
-    }
-    wp_buf_append(w->buf, WP_VIEW("\"(hidden, "));
-    wp_buf_append_u64(w->buf, header->value.len);
-    wp_buf_append(w->buf, WP_VIEW(" bytes)\""));
-}
-
-wp_view wp_exchange_headers_json(const struct wp_exchange *x)
-{
-    char room[4096];
     const struct wp_headers *headers = &x->front->head->headers;
-    struct wp_buf buf = wp_buf_make_in(room, sizeof(room), 64 * 1024);
-    struct wp_json_writer w = wp_json_writer(&buf);
-    wp_json_open_object(&w, NULL);
-    for (size_t i = 0; i < headers->count && i < FIELDS_MAX; i++)
-        put_header(&w, &headers->list[i]);
-    wp_json_close(&w);
-    wp_view copy =
-        wp_buf_ok(&buf) ? wp_arena_copy(x->arena, wp_buf_view(&buf)) : (wp_view){NULL, 0};
-    wp_buf_free(&buf);
-    return copy;
+    size_t count = headers->count < FIELDS_MAX ? headers->count : FIELDS_MAX;
+    wp_detail_put_headers(out, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct wp_header *header = &headers->list[i];
+        wp_view name = wp_view_sub(header->name, 0, NAME_MAX);
+        if (is_shown(header->name))
+            wp_detail_put_field(out, name, wp_view_sub(header->value, 0, VALUE_MAX));
+        else
+            wp_detail_put_hidden_field(out, name, header->value.len);
+    }
 }

@@ -6,10 +6,12 @@
 #include "base/clock.h"
 #include "gateway/economy.h"
 #include "route/model.h"
-#include "route/strategy.h"
-#include "json/writer.h"
 
-enum { HOLD_NS = 500000000 }; // longer ago: the hold ran out, the upstream was waited for
+enum {
+    HOLD_NS = 500000000, // longer ago: the hold ran out, the upstream was waited for
+    DETAIL_ROOM = 4096,  // mostly enough
+    DETAIL_MAX = 1024 * 1024,
+};
 
 static const struct wp_try *last_try(const struct wp_exchange *x)
 {
@@ -98,169 +100,6 @@ enum wp_err wp_exchange_headers(struct wp_exchange *x, struct wp_headers *out)
     return err == WP_OK && attempt != NULL ? add_attempts(x, spend, out) : err;
 }
 
-static uint64_t cooling_ms(uint64_t until_ns, uint64_t now_ns)
-{
-    return until_ns > now_ns ? (until_ns - now_ns) / 1000000u : 0;
-}
-
-static wp_view take_json(struct wp_exchange *x, struct wp_buf *buf)
-{
-    wp_view copy = wp_buf_ok(buf) ? wp_arena_copy(x->arena, wp_buf_view(buf)) : (wp_view){NULL, 0};
-    wp_buf_free(buf);
-    return copy;
-}
-
-static void write_candidate(struct wp_json_writer *w, const struct wp_candidate *candidate,
-                            uint64_t now_ns)
-{
-    wp_json_open_object(w, NULL);
-    wp_json_put_str(w, "model_id", candidate->deployment->id);
-    wp_json_put_cstr(w, "reason", wp_reason_name(candidate->reason));
-    wp_json_put_bool(w, "usable", candidate->usable);
-    wp_json_put_u64(w, "predicted_read", candidate->predicted_read);
-    wp_json_put_u64(w, "predicted_write", candidate->predicted_write);
-    wp_json_put_u64(w, "predicted_uncached", candidate->predicted_uncached);
-    wp_json_put_u64(w, "predicted_write_1h", candidate->predicted_write_1h);
-    if (candidate->predicted_cost >= 0) {
-        wp_json_put_decimal(w, "predicted_cost", candidate->predicted_cost, 12);
-        wp_json_put_decimal(w, "expected_cost", candidate->expected_cost, 12);
-    }
-    wp_json_put_decimal(w, "confidence", candidate->confidence, 3);
-    wp_json_put_decimal(w, "headroom", candidate->headroom, 3);
-    wp_json_put_u64(w, "in_flight", candidate->in_flight);
-    wp_json_put_u64(w, "cooling_ms", cooling_ms(candidate->cooling_until_ns, now_ns));
-    wp_json_close(w);
-}
-
-// Why a prefix that the session sent before may miss: the first block that is no longer the same.
-static void write_divergence(struct wp_json_writer *w, const struct wp_divergence *d)
-{
-    static const char *const tiers[] = {"tools", "system", "messages", "top"};
-    static const char *const kinds[] = {"tool",     "text",        "image",    "document",
-                                        "tool_use", "tool_result", "thinking", "other"};
-    wp_json_open_object(w, "divergence");
-    wp_json_put_u64(w, "index", d->index);
-    wp_json_put_cstr(w, "tier", d->tier < WP_COUNT_OF(tiers) ? tiers[d->tier] : "other");
-    wp_json_put_cstr(w, "kind", d->kind < WP_COUNT_OF(kinds) ? kinds[d->kind] : "other");
-    wp_json_put_u64(w, "shared_blocks", d->shared_blocks);
-    wp_json_put_u64(w, "shared_tokens", d->shared_tokens);
-    wp_json_put_u64(w, "previous_blocks", d->before_blocks);
-    wp_json_close(w);
-}
-
-// Hashes and sizes of the blocks that are new since the stream's previous request, for exports.
-static void write_prompt(struct wp_json_writer *w, const struct wp_exchange *x)
-{
-    enum { ID_BITS = 52 }; // exact in every JSON reader
-    const struct wp_prompt *prompt = &x->prompt;
-    uint32_t keep = x->divergence.known ? x->divergence.shared_blocks : 0, tools = 0;
-    for (uint32_t i = 0; i < prompt->system_end; i++)
-        tools += prompt->blocks[i].tier == WP_TIER_TOOLS ? 1 : 0;
-    wp_json_open_object(w, "prompt");
-    wp_json_put_u64(
-        w, "stream",
-        x->history_stream.len == 0 ? 0 : wp_stable_hash(x->history_stream) >> (64 - ID_BITS));
-    wp_json_put_u64(w, "keep", keep);
-    wp_json_put_u64(w, "before", x->divergence.known ? x->divergence.before_blocks : 0);
-    wp_json_put_u64(w, "tools", tools);
-    wp_json_put_u64(w, "head", prompt->system_end);
-    wp_json_put_bool(w, "tool_loop", prompt->in_tool_loop);
-    wp_json_open_array(w, "add");
-    for (uint32_t i = keep; i < prompt->count; i++) {
-        uint32_t before = i == 0 ? 0 : prompt->blocks[i - 1].tokens;
-        wp_json_open_array(w, NULL);
-        wp_json_put_u64(w, NULL, prompt->blocks[i].prefix.low >> (64 - ID_BITS));
-        wp_json_put_u64(w, NULL, prompt->blocks[i].tokens - before);
-        wp_json_close(w);
-    }
-    wp_json_close(w);
-    wp_json_close(w);
-}
-
-static bool keeps_prompt(const struct wp_exchange *x)
-{
-    enum { BLOCKS_MAX = 4096 }; // more new ones than that are not worth their room
-    uint32_t keep = x->divergence.known ? x->divergence.shared_blocks : 0;
-    return x->front->runtime->snapshot->general.store_prompt_hashes && x->has_prompt &&
-           x->operation == WP_OP_MESSAGES && keep <= x->prompt.count &&
-           x->prompt.count - keep <= BLOCKS_MAX;
-}
-
-wp_view wp_exchange_decision(struct wp_exchange *x)
-{
-    char room[4096];
-    struct wp_buf buf = wp_buf_make_in(room, sizeof(room), 256 * 1024);
-    struct wp_json_writer w = wp_json_writer(&buf);
-    wp_json_open_object(&w, NULL);
-    wp_json_put_str(&w, "group", x->group.group);
-    wp_json_put_u64(&w, "blocks", x->has_prompt ? x->prompt.count : 0);
-    wp_json_put_u64(&w, "breakpoints", x->has_prompt ? x->prompt.breakpoint_count : 0);
-    wp_json_put_u64(&w, "estimated_tokens", x->has_prompt ? x->prompt.tokens : 0);
-    wp_json_put_u64(&w, "waited_ms", x->waited_ms);
-    if (x->divergence.diverged)
-        write_divergence(&w, &x->divergence);
-    if (keeps_prompt(x))
-        write_prompt(&w, x);
-    wp_json_open_array(&w, "candidates");
-    for (size_t i = 0; i < x->plan->count; i++)
-        write_candidate(&w, &x->plan->candidates[i], x->plan_request.now_ns);
-    wp_json_close(&w);
-    wp_json_close(&w);
-    return take_json(x, &buf);
-}
-
-static double since_ms(const struct wp_exchange *x, uint64_t ns)
-{
-    return ns > x->front->accepted_ns ? (double)(ns - x->front->accepted_ns) / 1e6 : 0;
-}
-
-static void put_ms(const struct wp_exchange *x, struct wp_json_writer *w, const char *key,
-                   uint64_t ns)
-{
-    if (ns == 0)
-        wp_json_put_null(w, key);
-    else
-        wp_json_put_decimal(w, key, since_ms(x, ns), 3);
-}
-
-static wp_view attempts_json(struct wp_exchange *x)
-{
-    char room[2048];
-    struct wp_buf buf = wp_buf_make_in(room, sizeof(room), 64 * 1024);
-    struct wp_json_writer w = wp_json_writer(&buf);
-    wp_json_open_array(&w, NULL);
-    for (uint32_t i = 0; i < x->try_count; i++) {
-        const struct wp_try *attempt = &x->tries[i];
-        wp_json_open_object(&w, NULL);
-        wp_json_put_str(&w, "model_id", attempt->deployment->id);
-        wp_json_put_str(&w, "api_base", attempt->api_base);
-        wp_json_put_i64(&w, "status", attempt->status);
-        wp_json_put_cstr(&w, "error",
-                         attempt->err == WP_OK ? NULL : wp_err_info(attempt->err)->name);
-        put_ms(x, &w, "started_ms", attempt->begun_ns);
-        put_ms(x, &w, "connected_ms", attempt->connected_ns);
-        put_ms(x, &w, "first_byte_ms", attempt->first_byte_ns);
-        put_ms(x, &w, "ended_ms", attempt->ended_ns);
-        wp_json_put_bool(&w, "reused", attempt->reused);
-        wp_json_close(&w);
-    }
-    wp_json_close(&w);
-    return take_json(x, &buf);
-}
-
-static wp_view dropped_json(struct wp_exchange *x)
-{
-    if (x->dropped_count == 0)
-        return WP_VIEW("[]");
-    struct wp_buf buf = wp_buf_make(64 * 1024);
-    struct wp_json_writer w = wp_json_writer(&buf);
-    wp_json_open_array(&w, NULL);
-    for (size_t i = 0; i < x->dropped_count; i++)
-        wp_json_put_str(&w, NULL, x->dropped[i]);
-    wp_json_close(&w);
-    return take_json(x, &buf);
-}
-
 static void fill_usage(const struct wp_exchange *x, struct wp_record *record)
 {
     if (x->answer == NULL || x->operation != WP_OP_MESSAGES)
@@ -278,7 +117,7 @@ static void fill_usage(const struct wp_exchange *x, struct wp_record *record)
     record->spend = wp_exchange_spend(x, &record->saved);
 }
 
-static void fill_attempt(struct wp_exchange *x, struct wp_record *record)
+static void fill_attempt(const struct wp_exchange *x, struct wp_record *record)
 {
     const struct wp_try *attempt = last_try(x);
     if (attempt == NULL)
@@ -287,8 +126,6 @@ static void fill_attempt(struct wp_exchange *x, struct wp_record *record)
     record->model_id = attempt->deployment->id;
     record->provider = wp_view_of(wp_platform_name(attempt->deployment->platform));
     record->api_base = attempt->api_base;
-    record->attempts_json = attempts_json(x);
-    record->dropped_json = dropped_json(x);
     record->predicted_read_tokens = x->attempt.predicted_read;
 }
 
@@ -296,14 +133,10 @@ static void fill_times(const struct wp_exchange *x, uint64_t now_ns, struct wp_r
 {
     uint64_t begun = x->front->accepted_ns;
     record->start_ms = x->front->accepted_ms;
-    record->end_ms = x->front->accepted_ms + (int64_t)((now_ns - begun) / 1000000u);
     record->duration_us = (now_ns - begun) / 1000;
     record->overhead_us = overhead_us(x);
-    if (x->commit_ns != 0) {
-        record->completion_start_ms =
-            x->front->accepted_ms + (int64_t)((x->commit_ns - begun) / 1000000u);
+    if (x->commit_ns != 0)
         record->ttft_us = (x->commit_ns - begun) / 1000;
-    }
 }
 
 static void fill_request(const struct wp_exchange *x, struct wp_record *record)
@@ -324,7 +157,6 @@ static void fill_request(const struct wp_exchange *x, struct wp_record *record)
     record->requester_ip_address = wp_front_recorded_address(x->front);
     record->request_bytes = x->body_bytes;
     record->response_bytes = x->response_bytes;
-    record->headers_json = wp_exchange_headers_json(x);
     record->stream = x->request.stream;
     if (general->store_prompts)
         record->request_body = wp_buf_view(&x->body);
@@ -349,6 +181,8 @@ static void measure(struct wp_exchange *x)
 void wp_exchange_record(struct wp_exchange *x)
 {
     struct wp_record record = {0};
+    char room[DETAIL_ROOM];
+    struct wp_buf detail = wp_buf_make_in(room, sizeof(room), DETAIL_MAX);
     if (x->recorded)
         return;
     x->recorded = true;
@@ -358,9 +192,6 @@ void wp_exchange_record(struct wp_exchange *x)
     record.kept_warm_saved = x->kept_warm_saved;
     fill_request(x, &record);
     fill_attempt(x, &record);
-    // Also where nobody could be asked: then it tells why each was skipped.
-    if (x->plan != NULL && x->plan->count > 0)
-        record.decision_json = wp_exchange_decision(x);
     fill_usage(x, &record);
     fill_times(x, wp_now_ns(), &record);
     record.status = x->err == WP_OK ? WP_VIEW("success") : WP_VIEW("failure");
@@ -373,6 +204,10 @@ void wp_exchange_record(struct wp_exchange *x)
     record.attempted_retries = x->total_retries;
     record.attempted_fallbacks = x->fallbacks;
     record.estimated = x->estimated;
+    wp_exchange_put_detail(x, &detail);
+    if (wp_buf_ok(&detail))
+        record.detail = wp_buf_view(&detail);
     wp_gateway_submit(x->gateway, &record);
+    wp_buf_free(&detail);
     wp_exchange_set(x, WP_EXCHANGE_DONE);
 }

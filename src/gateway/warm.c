@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "gateway/credentials.h"
+#include "store/detail.h"
 #include "json/writer.h"
 
 enum {
@@ -57,6 +58,7 @@ struct warm {
     struct wp_buf error_body;
     uint64_t begun_ns, first_byte_ns;
     int64_t begun_ms;
+    char id[37]; // of its row
     enum wp_err err;
     wp_view message;
     int64_t retry_after_ms; // of a failure; -1: none
@@ -106,9 +108,10 @@ static double spend_of(const struct warm *w)
     return usage == NULL ? 0 : wp_price_usage(&w->models[w->index].price, usage);
 }
 
-static wp_view decision_json(const struct warm *w)
+// In JSON: renewals are few, and what they tell is their own.
+static wp_view detail(const struct warm *w)
 {
-    struct wp_buf buf = wp_buf_make(4096);
+    struct wp_buf buf = wp_buf_make(4096), out = wp_buf_make(4096);
     struct wp_json_writer json = wp_json_writer(&buf);
     wp_json_open_object(&json, NULL);
     wp_json_put_str(&json, "group", w->group.group);
@@ -123,21 +126,22 @@ static wp_view decision_json(const struct warm *w)
     wp_json_open_array(&json, "candidates");
     wp_json_close(&json);
     wp_json_close(&json);
-    wp_view copy =
-        wp_buf_ok(&buf) ? wp_arena_copy(w->arena, wp_buf_view(&buf)) : (wp_view){NULL, 0};
+    wp_detail_begin(&out, false);
+    wp_detail_put_json(&out, WP_DETAIL_PART_DECISION, wp_buf_view(&buf));
+    bool good = wp_buf_ok(&buf) && wp_buf_ok(&out);
+    wp_view copy = good ? wp_arena_copy(w->arena, wp_buf_view(&out)) : (wp_view){NULL, 0};
     wp_buf_free(&buf);
+    wp_buf_free(&out);
     return copy;
 }
 
 static void record(const struct warm *w, double spend)
 {
-    char id[37];
     uint64_t now_ns = wp_now_ns();
     const struct wp_kept_request *kept = &w->due.request;
     const struct wp_usage *usage = usage_of(w);
-    wp_random_uuid(id);
     struct wp_record row = {
-        .request_id = wp_view_of(id),
+        .request_id = wp_view_of(w->id),
         .call_type = WP_VIEW("keep_warm"),
         .model = wp_resolved_upstream_model(w->arena, &w->group, deployment_of(w)),
         .requested_model = kept->model,
@@ -150,9 +154,8 @@ static void record(const struct warm *w, double spend)
         .agent_id = kept->agent_id,
         .user_agent = WP_VIEW("warmpath"),
         .status = w->err == WP_OK ? WP_VIEW("success") : WP_VIEW("failure"),
-        .decision_json = decision_json(w),
+        .detail = detail(w),
         .start_ms = w->begun_ms,
-        .end_ms = w->begun_ms + (int64_t)((now_ns - w->begun_ns) / 1000000),
         .duration_us = (now_ns - w->begun_ns) / 1000,
         .http_status = (uint32_t)w->status,
         .predicted_read_tokens = w->attempt.predicted_read,
@@ -362,6 +365,7 @@ static void send(struct warm *w)
     request.allow_link_local = w->group.deployments[w->index]->allow_link_local;
     w->begun_ns = wp_now_ns();
     w->begun_ms = wp_wall_ms();
+    wp_random_uuid(w->id); // the row is found by its time
     if (wp_call_start(w->warmer->worker->client, &request, &CALL_EVENTS, w, &w->call) != WP_OK) {
         w->call = NULL;
         give_back(w, WP_KEPT_PUT_OFF);

@@ -4,20 +4,12 @@
 #include "base/alloc.h"
 #include "store/private.h"
 
-enum { COLUMN_ID, COLUMN_HAS_DETAIL, COLUMN_FIRST };
-
 struct table {
     sqlite3_vtab base; // must be the first
     const struct store_batch *batch;
 };
 
-struct cursor {
-    sqlite3_vtab_cursor base; // must be the first
-    const struct store_item *item;
-    int64_t id;
-};
-
-static const struct store_batch *batch_of(const struct cursor *cursor)
+static const struct store_batch *batch_of(const struct store_batch_cursor *cursor)
 {
     return ((const struct table *)cursor->base.pVtab)->batch;
 }
@@ -25,10 +17,9 @@ static const struct store_batch *batch_of(const struct cursor *cursor)
 static int declare(sqlite3 *db)
 {
     struct wp_buf sql = wp_buf_make(STORE_SQL_MAX);
-    wp_buf_append_cstring(&sql, "CREATE TABLE batch (id, has_detail, ");
+    wp_buf_append_cstring(&sql, "CREATE TABLE batch (");
     store_columns_append(&sql, "");
-    wp_buf_append_cstring(&sql, ", ");
-    store_details_append(&sql);
+    wp_buf_append_cstring(&sql, ", detail");
     wp_buf_append(&sql, wp_view_make(")", 2)); // with its NUL
     int rc = wp_buf_ok(&sql) ? sqlite3_declare_vtab(db, sql.ptr) : SQLITE_NOMEM;
     wp_buf_free(&sql);
@@ -68,7 +59,7 @@ static int table_plan(sqlite3_vtab *table, sqlite3_index_info *info)
 static int cursor_open(sqlite3_vtab *table, sqlite3_vtab_cursor **out)
 {
     (void)table;
-    struct cursor *cursor = wp_alloc(sizeof(*cursor));
+    struct store_batch_cursor *cursor = wp_alloc(sizeof(*cursor));
     if (cursor == NULL)
         return SQLITE_NOMEM;
     *out = &cursor->base;
@@ -84,48 +75,31 @@ static int cursor_close(sqlite3_vtab_cursor *cursor)
 static int cursor_first(sqlite3_vtab_cursor *base, int plan, const char *plan_text, int argc,
                         sqlite3_value **argv)
 {
-    struct cursor *cursor = (struct cursor *)base;
+    struct store_batch_cursor *cursor = (struct store_batch_cursor *)base;
     (void)plan;
     (void)plan_text;
     (void)argc;
     (void)argv;
     cursor->item = batch_of(cursor)->first;
-    cursor->id = batch_of(cursor)->next_id;
     return SQLITE_OK;
 }
 
 static int cursor_next(sqlite3_vtab_cursor *base)
 {
-    struct cursor *cursor = (struct cursor *)base;
+    struct store_batch_cursor *cursor = (struct store_batch_cursor *)base;
     cursor->item = cursor->item->next;
-    cursor->id++;
     return SQLITE_OK;
 }
 
 static int cursor_is_past(sqlite3_vtab_cursor *base)
 {
-    const struct cursor *cursor = (const struct cursor *)base;
+    const struct store_batch_cursor *cursor = (const struct store_batch_cursor *)base;
     return cursor->item == batch_of(cursor)->end;
-}
-
-static int cursor_column(sqlite3_vtab_cursor *base, sqlite3_context *result, int column)
-{
-    const struct cursor *cursor = (const struct cursor *)base;
-    const struct wp_record *record = &cursor->item->record;
-    if (column == COLUMN_ID)
-        sqlite3_result_int64(result, cursor->id);
-    else if (column == COLUMN_HAS_DETAIL)
-        sqlite3_result_int(result, store_row_has_detail(record));
-    else if ((size_t)column < COLUMN_FIRST + store_column_count())
-        store_row_result(result, record, (size_t)column - COLUMN_FIRST);
-    else
-        store_detail_result(result, record, (size_t)column - COLUMN_FIRST - store_column_count());
-    return SQLITE_OK;
 }
 
 static int cursor_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *id)
 {
-    *id = ((const struct cursor *)base)->id;
+    *id = ((const struct store_batch_cursor *)base)->item->id;
     return SQLITE_OK;
 }
 
@@ -140,7 +114,7 @@ int store_batch_register(sqlite3 *db, struct store_batch *batch)
         .xFilter = cursor_first,
         .xNext = cursor_next,
         .xEof = cursor_is_past,
-        .xColumn = cursor_column,
+        .xColumn = store_row_column,
         .xRowid = cursor_rowid,
     };
     return sqlite3_create_module(db, "batch", &module, batch);

@@ -22,7 +22,10 @@ static const char *const migrations[] = {
 #include "store/schema/0004_headers.h"
     ,
 #include "store/schema/0005_hourly_kept_warm.h"
+    ,
+#include "store/schema/0006_one_row.h"
 };
+enum { ROWS_MOVE = 6 }; // by this one; store_upgrade_rows does it
 
 int store_schema_version(void)
 {
@@ -118,12 +121,40 @@ static int check_owner(sqlite3 *db, const char *path, int64_t version, char *err
     return rc;
 }
 
-static int migrate_from(sqlite3 *db, int64_t version)
+static void explain(sqlite3 *db, const char *path, int rc, char *error, size_t error_size)
+{
+    const char *cause = db == NULL ? sqlite3_errstr(rc) : sqlite3_errmsg(db);
+    const char *fix = "name a writable state directory";
+    if ((rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT)
+        fix = "move the file away to start anew, or restore a copy";
+    else if ((rc & 0xff) == SQLITE_FULL)
+        fix = "free space on that disk";
+    else if ((rc & 0xff) == SQLITE_BUSY || (rc & 0xff) == SQLITE_LOCKED)
+        fix = "another process holds it: end that one or name another state directory";
+    snprintf(error, error_size, "%s: %s; %s", path, cause, fix);
+}
+
+// Every row is written anew: with more of the pages at hand the index on sessions is not read and
+// written a page per row.
+static int move_rows(sqlite3 *db, const char *path)
+{
+    int rc = store_exec(db, "PRAGMA cache_size = -65536");
+    if (rc == SQLITE_OK)
+        rc = store_upgrade_rows(db, path);
+    if (rc == SQLITE_OK)
+        rc = store_exec(db, "PRAGMA cache_size = -4096");
+    return rc;
+}
+
+static int migrate_from(sqlite3 *db, const char *path, int64_t version)
 {
     char sql[96];
     int rc = SQLITE_OK;
-    for (int64_t i = version; i < store_schema_version() && rc == SQLITE_OK; i++)
+    for (int64_t i = version; i < store_schema_version() && rc == SQLITE_OK; i++) {
         rc = store_exec(db, migrations[i]);
+        if (rc == SQLITE_OK && i + 1 == ROWS_MOVE)
+            rc = move_rows(db, path);
+    }
     if (rc != SQLITE_OK || version == store_schema_version())
         return rc;
     snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %d",
@@ -143,25 +174,14 @@ static int migrate(sqlite3 *db, const char *path, char *error, size_t error_size
     if (rc == SQLITE_OK)
         rc = check_owner(db, path, version, error, error_size);
     if (rc == SQLITE_OK)
-        rc = migrate_from(db, version);
+        rc = migrate_from(db, path, version);
     if (rc == SQLITE_OK)
         rc = store_exec(db, "COMMIT");
+    if (rc != SQLITE_OK && error_size > 0 && error[0] == '\0')
+        explain(db, path, rc, error, error_size); // the roll-back forgets it
     if (rc != SQLITE_OK)
         (void)store_exec(db, "ROLLBACK");
     return rc;
-}
-
-static void explain(sqlite3 *db, const char *path, int rc, char *error, size_t error_size)
-{
-    const char *cause = db == NULL ? sqlite3_errstr(rc) : sqlite3_errmsg(db);
-    const char *fix = "name a writable state directory";
-    if ((rc & 0xff) == SQLITE_NOTADB || (rc & 0xff) == SQLITE_CORRUPT)
-        fix = "move the file away to start anew, or restore a copy";
-    else if ((rc & 0xff) == SQLITE_FULL)
-        fix = "free space on that disk";
-    else if ((rc & 0xff) == SQLITE_BUSY || (rc & 0xff) == SQLITE_LOCKED)
-        fix = "another process holds it: end that one or name another state directory";
-    snprintf(error, error_size, "%s: %s; %s", path, cause, fix);
 }
 
 static int journal_mode(sqlite3 *db, const char *path)
@@ -199,6 +219,7 @@ static int configure(sqlite3 *db, const char *path)
                             "PRAGMA cache_size = -4096;"
                             "PRAGMA wal_autocheckpoint = 2000;"
                             "PRAGMA temp_store = MEMORY;"
+                            "PRAGMA secure_delete = OFF;" // but while rows are deleted: writer.c
                             "PRAGMA trusted_schema = OFF");
     return rc;
 }

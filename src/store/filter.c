@@ -106,16 +106,17 @@ static void append_search(struct store_query *query, wp_view search)
 }
 
 // Terms beside the equality are what SQLite needs to see that a partial index applies.
-void store_filter_append(struct store_query *query, const struct wp_log_filter *filter, bool times)
+void store_filter_append(struct store_query *query, const struct wp_log_filter *filter,
+                         const struct store_span *span)
 {
     store_query_text(query, " WHERE true");
-    if (times && filter->start_ms != 0) {
-        store_query_text(query, " AND start_ms >= ");
-        store_query_integer(query, filter->start_ms);
+    if (span->first != INT64_MIN) {
+        store_query_text(query, " AND id >= ");
+        store_query_integer(query, span->first);
     }
-    if (times && filter->end_ms != 0) {
-        store_query_text(query, " AND start_ms < ");
-        store_query_integer(query, filter->end_ms);
+    if (span->last != INT64_MAX) {
+        store_query_text(query, " AND id <= ");
+        store_query_integer(query, span->last);
     }
     equal(query, " AND request_id = ", filter->request_id);
     equal(query, " AND session_id <> '' AND session_id = ", filter->session_id);

@@ -81,7 +81,7 @@ enum wp_err wp_ledger_query_logs(struct wp_ledger *ledger, const struct wp_log_f
 enum wp_export_format { WP_EXPORT_CSV, WP_EXPORT_JSONL };
 // Where an export has come to; zero at its start. Private but for `done`.
 struct wp_export_cursor {
-    int64_t start_ms, id;
+    int64_t id; // of the last row
     bool begun;
     bool done; // public: nothing is left
 };
@@ -117,11 +117,12 @@ enum wp_err wp_ledger_query_daily(struct wp_ledger *ledger, int64_t start_ms, in
                                   struct wp_buf *out) WP_WARN_UNUSED;
 
 // Rows that hold hashes of their prompts (general_settings.store_prompt_hashes), a session's
-// together and in the order of their times, until `fn` returns false. Views live during the call;
-// of what only a drawer shows, decision_json alone is filled. Reads a file that a gateway may be
-// writing. Blocking.
+// together and in the order of their times, until `fn` returns false. `decision` is the plan's
+// JSON, as a single row's answer has it; views live during the call, bodies are not read. Reads a
+// file that a gateway may be writing. Blocking.
 enum wp_err wp_ledger_each_prompt(const char *path,
-                                  bool (*fn)(void *arg, const struct wp_record *record),
+                                  bool (*fn)(void *arg, const struct wp_record *record,
+                                             wp_view decision),
                                   void *arg) WP_WARN_UNUSED;
 
 #endif

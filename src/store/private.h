@@ -21,6 +21,9 @@ int store_exec(sqlite3 *db, const char *sql);
 // The schema version that this program writes.
 int store_schema_version(void);
 
+// upgrade.c: the rows of schema 5, which lie in request_5 and request_detail, into those of 6.
+int store_upgrade_rows(sqlite3 *db, const char *path);
+
 // row.c --------------------------------------------------------------------------------------
 
 // A record with everything that its views point at.
@@ -29,31 +32,43 @@ struct store_item {
     struct store_segment *segment; // where it lies; NULL: in an allocation of its own
     size_t bytes;
     uint64_t queued_ns;
+    int64_t id; // given when it is written
     struct wp_record record;
     char text[];
 };
+static inline bool store_item_has_bodies(const struct store_item *item)
+{
+    return item->record.request_body.len + item->record.response_body.len > 0;
+}
 size_t store_item_size(const struct wp_record *record);
 // `item` has room for store_item_size bytes.
 void store_item_fill(struct store_item *item, const struct wp_record *record, size_t size);
 
-// "request_id, call_type, …" in the order of bind and read, each with `prefix` in front.
+// "id, request_id, call_type, …" in the order of the table and of read, each with `prefix` in
+// front: what a list shows, which is all that is written but detail.
 void store_columns_append(struct wp_buf *sql, const char *prefix);
 size_t store_column_count(void);
-// "decision_json, attempts_json, …": what request_detail keeps beside the id.
-void store_details_append(struct wp_buf *sql);
-void store_detail_result(sqlite3_context *result, const struct wp_record *record, size_t column);
-// A column's value as a virtual table gives it; the record outlives the statement's step.
-void store_row_result(sqlite3_context *result, const struct wp_record *record, size_t column);
+// A column of the table "batch" (xColumn); the item outlives the statement's step.
+struct store_batch_cursor {
+    sqlite3_vtab_cursor base; // must be the first
+    const struct store_item *item;
+};
+int store_row_column(sqlite3_vtab_cursor *cursor, sqlite3_context *result, int column);
 // Reads the columns from result column 0 on; views live until the statement steps on.
 void store_row_read(sqlite3_stmt *statement, struct wp_record *out);
 int store_bind_text(sqlite3_stmt *statement, int index, wp_view text);
+int store_bind_blob(sqlite3_stmt *statement, int index, wp_view blob);
 wp_view store_column_text(sqlite3_stmt *statement, int column);
 
 // The object of list answers and live views, left open when `open` is set.
 void store_row_write(struct wp_json_writer *w, const struct wp_record *record, bool open);
-bool store_row_has_detail(const struct wp_record *record);
+// What one row's answer has beside it: "decision", "attempts", "request_body" …
 void store_detail_write(struct wp_json_writer *w, const struct wp_record *record);
 
+static inline int64_t store_end_ms(const struct wp_record *record)
+{
+    return record->start_ms + (int64_t)(record->duration_us / 1000);
+}
 static inline uint64_t store_prompt_tokens(const struct wp_record *record)
 {
     return record->input_tokens + record->cache_read_tokens + record->cache_write_5m_tokens +
@@ -76,15 +91,16 @@ void store_segments_release(struct store_segments *segments, struct store_item *
 struct store_segment *store_segments_trim(struct store_segments *segments);
 void store_segment_free_list(struct store_segment *first);
 void store_segments_free(struct store_segments *segments);
+// By the time of their start; those of one millisecond keep their order.
+void store_items_sort(struct store_item **items);
 
 // batch.c ------------------------------------------------------------------------------------
 
-// What the virtual table "batch" shows: the items [first, end), with ids from next_id on.
+// What the virtual table "batch" shows: the items [first, end).
 struct store_batch {
     const struct store_item *first, *end;
-    int64_t next_id;
 };
-// The table has the columns id, has_detail, those of request, those of request_detail.
+// The table has the columns of a list and detail.
 int store_batch_register(sqlite3 *db, struct store_batch *batch);
 
 // writer.c -----------------------------------------------------------------------------------
@@ -93,6 +109,7 @@ int store_batch_register(sqlite3 *db, struct store_batch *batch);
 struct store_sum {
     const struct wp_record *record; // the first of them: the keys
     int64_t hour_ms;
+    uint64_t minutes; // a bit for each of the hour in which one of them began
     uint64_t requests, input_tokens, cache_read_tokens, cache_write_5m_tokens,
         cache_write_1h_tokens, output_tokens, predicted_read_tokens, renewals;
     double spend, saved, renewal_spend, kept_warm_saved;
@@ -103,9 +120,9 @@ enum { STORE_SUMS_MAX = 32 }; // more than that in one batch are written in part
 // The recorder's connection with its prepared statements.
 struct store_writer {
     sqlite3 *db; // NULL: to be opened (again)
-    sqlite3_stmt *insert, *insert_detail, *last_id, *hourly, *daily, *savepoint, *rollback,
-        *release;
+    sqlite3_stmt *insert, *insert_bodies, *hourly, *daily, *savepoint, *rollback, *release;
     struct store_batch batch;
+    uint64_t sequence; // of the next row's id
     struct store_sum sums[STORE_SUMS_MAX];
     size_t sum_count;
 };
@@ -113,9 +130,10 @@ struct store_writer {
 enum wp_err store_writer_open(struct store_writer *writer, const char *path, char *error,
                               size_t error_size) WP_WARN_UNUSED;
 void store_writer_close(struct store_writer *writer);
-// One transaction. False: nothing was written, `error` says why. *refused counts records that the
-// schema itself refused (they would never succeed); the others are committed.
-bool store_writer_commit(struct store_writer *writer, struct store_item *items, size_t *refused,
+// One transaction; puts the items in the order of their times. False: nothing was written, `error`
+// says why. *refused counts records that the schema itself refused (they would never succeed); the
+// others are committed.
+bool store_writer_commit(struct store_writer *writer, struct store_item **items, size_t *refused,
                          char *error, size_t error_size) WP_WARN_UNUSED;
 // Deletes up to one slice of what started before `before_ms`. *more: call again.
 bool store_writer_trim(struct store_writer *writer, int64_t before_ms, bool *more);
@@ -170,6 +188,30 @@ void store_reader_arm(struct wp_ledger *ledger, struct store_reader *reader, uin
 // `rc` of the last statement: a broken connection is closed rather than kept.
 void store_reader_release(struct wp_ledger *ledger, struct store_reader *reader, int rc);
 
+// span.c -------------------------------------------------------------------------------------
+
+// A row's id is the millisecond of its start, and below that a number that tells the rows of one
+// millisecond apart: the table lies in the order of time, and a time is a range of ids.
+enum { STORE_ID_BITS = 21 };
+static inline int64_t store_id(int64_t start_ms, uint64_t sequence)
+{
+    const int64_t most = INT64_MAX >> STORE_ID_BITS; // in the year 2109
+    start_ms = start_ms > most ? most : start_ms < 0 ? 0 : start_ms;
+    return (start_ms << STORE_ID_BITS) | (int64_t)(sequence & (((uint64_t)1 << STORE_ID_BITS) - 1));
+}
+static inline int64_t store_id_ms(int64_t id)
+{
+    return id >> STORE_ID_BITS;
+}
+
+// Ids [first, last].
+struct store_span {
+    int64_t first, last;
+};
+// Where all rows of a filter lie. Never too little; SQLITE_OK or SQLITE_DONE when all went well.
+int store_span_find(struct store_reader *reader, const struct wp_log_filter *filter,
+                    struct store_span *out);
+
 // filter.c -----------------------------------------------------------------------------------
 
 enum { STORE_BINDS_MAX = 48, STORE_SQL_MAX = 32 * 1024 };
@@ -199,8 +241,10 @@ void store_query_integer(struct store_query *query, int64_t value);
 // NULL on failure (logged).
 sqlite3_stmt *store_query_prepare(struct store_query *query, sqlite3 *db, int *rc);
 
-// " WHERE …" (always at least one term) on table request; time bounds included if `times`.
-void store_filter_append(struct store_query *query, const struct wp_log_filter *filter, bool times);
+// " WHERE …" (always at least one term) on table request: the rows of the filter within the span,
+// whatever its own times are.
+void store_filter_append(struct store_query *query, const struct wp_log_filter *filter,
+                         const struct store_span *span);
 // True if the hourly sums can answer it; then the same as terms on usage_hourly, without times.
 bool store_filter_is_hourly(const struct wp_log_filter *filter);
 void store_filter_append_hourly(struct store_query *query, const struct wp_log_filter *filter);

@@ -22,27 +22,31 @@ static const char *sort_expression(enum wp_log_sort sort)
     case WP_SORT_START:
         break;
     }
-    return "start_ms";
+    return NULL; // the id's order
 }
 
 static void append_order(struct store_query *query, const struct wp_log_filter *filter)
 {
     const char *direction = filter->ascending ? " ASC" : " DESC";
+    const char *expression = sort_expression(filter->sort);
     store_query_text(query, " ORDER BY ");
-    store_query_text(query, sort_expression(filter->sort));
-    store_query_text(query, direction);
-    store_query_text(query, ", id");
+    if (expression != NULL) {
+        store_query_text(query, expression);
+        store_query_text(query, direction);
+        store_query_text(query, ", ");
+    }
+    store_query_text(query, "id");
     store_query_text(query, direction);
 }
 
 // The inner statement walks (and sorts) ids alone, so that far pages do not read rows.
 static void append_page(struct store_query *query, const struct wp_log_filter *filter,
-                        uint32_t page, uint32_t size)
+                        const struct store_span *span, uint32_t page, uint32_t size)
 {
     store_query_text(query, "SELECT ");
     store_columns_append(&query->sql, "request.");
     store_query_text(query, " FROM (SELECT id AS found FROM request");
-    store_filter_append(query, filter, true);
+    store_filter_append(query, filter, span);
     append_order(query, filter);
     store_query_text(query, " LIMIT ");
     store_query_integer(query, size);
@@ -65,13 +69,13 @@ static bool total_is_known(uint32_t page, uint32_t size, uint32_t found, uint32_
 // Counts up to the cap. Running out of time is not a failure: what was counted is a lower bound.
 static int count_rows(struct wp_ledger *ledger, struct store_reader *reader,
                       struct store_query *query, const struct wp_log_filter *filter,
-                      uint32_t *total, bool *capped)
+                      const struct store_span *span, uint32_t *total, bool *capped)
 {
     int rc;
     *total = 0;
     store_query_clear(query);
     store_query_text(query, "SELECT 1 FROM request");
-    store_filter_append(query, filter, true);
+    store_filter_append(query, filter, span);
     sqlite3_stmt *statement = store_query_prepare(query, reader->db, &rc);
     if (statement == NULL)
         return rc;
@@ -130,24 +134,30 @@ enum wp_err wp_ledger_query_logs(struct wp_ledger *ledger, const struct wp_log_f
         return WP_ERR_INTERNAL;
     struct wp_json_writer w = wp_json_writer(out);
     struct store_query query = store_query_make();
+    struct store_span span;
     wp_json_open_object(&w, NULL);
-    append_page(&query, filter, page, size);
-    int rc = write_rows(reader, &query, &w, &found);
+    int rc = store_span_find(reader, filter, &span);
+    if (rc == SQLITE_DONE) {
+        append_page(&query, filter, &span, page, size);
+        rc = write_rows(reader, &query, &w, &found);
+    }
     if (rc == SQLITE_DONE && !total_is_known(page, size, found, &total))
-        rc = count_rows(ledger, reader, &query, filter, &total, &capped);
+        rc = count_rows(ledger, reader, &query, filter, &span, &total, &capped);
     write_totals(&w, total, capped, page, size);
     wp_json_close(&w);
     store_query_free(&query);
     return store_query_end(ledger, reader, rc, "log page", out, from);
 }
 
-// Columns of request_detail follow those of request.
-static void read_detail(sqlite3_stmt *statement, struct wp_record *record)
+// The row with its detail, and its bodies.
+static void append_row(struct store_query *query, const struct wp_log_filter *filter,
+                       const struct store_span *span)
 {
-    wp_view *const into[] = {&record->decision_json, &record->attempts_json, &record->dropped_json,
-                             &record->request_body,  &record->response_body, &record->headers_json};
-    for (size_t i = 0; i < WP_COUNT_OF(into); i++)
-        *into[i] = store_column_text(statement, (int)(store_column_count() + i));
+    store_query_text(query, "SELECT ");
+    store_columns_append(&query->sql, "");
+    store_query_text(query, ", detail, request, response FROM (SELECT * FROM request");
+    store_filter_append(query, filter, span);
+    store_query_text(query, " ORDER BY id DESC LIMIT 1) LEFT JOIN request_body USING (id)");
 }
 
 enum wp_err wp_ledger_query_log(struct wp_ledger *ledger, wp_view request_id, struct wp_buf *out)
@@ -155,28 +165,29 @@ enum wp_err wp_ledger_query_log(struct wp_ledger *ledger, wp_view request_id, st
     size_t from = out->len;
     int rc;
     struct wp_record record;
+    struct store_span span;
     struct store_reader *reader = store_reader_acquire(ledger);
     if (reader == NULL)
         return WP_ERR_INTERNAL;
+    const struct wp_log_filter filter = {.request_id = request_id};
     struct store_query query = store_query_make();
-    store_query_text(&query, "SELECT ");
-    store_columns_append(&query.sql, "request.");
-    store_query_text(&query,
-                     ", decision_json, attempts_json, dropped_json, request_body,"
-                     " response_body, headers_json FROM request LEFT JOIN request_detail USING (id)"
-                     " WHERE request_id = ");
-    store_query_view(&query, request_id);
-    store_query_text(&query, " ORDER BY request.id DESC LIMIT 1");
-    sqlite3_stmt *statement = store_query_prepare(&query, reader->db, &rc);
+    sqlite3_stmt *statement = NULL;
+    if ((rc = store_span_find(reader, &filter, &span)) == SQLITE_DONE) {
+        append_row(&query, &filter, &span);
+        statement = store_query_prepare(&query, reader->db, &rc);
+    }
     if (statement != NULL && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
         struct wp_json_writer w = wp_json_writer(out);
+        int more = (int)store_column_count();
         store_row_read(statement, &record);
-        read_detail(statement, &record);
+        record.detail = store_column_text(statement, more);
+        record.request_body = store_column_text(statement, more + 1);
+        record.response_body = store_column_text(statement, more + 2);
         store_row_write(&w, &record, true);
         store_detail_write(&w, &record);
         wp_json_close(&w);
         rc = SQLITE_DONE;
-    } else if (rc == SQLITE_DONE) {
+    } else if (statement != NULL && rc == SQLITE_DONE) {
         wp_buf_append_cstring(out, "null");
     }
     sqlite3_finalize(statement);

@@ -8,7 +8,7 @@
 enum { HOUR_MS = 3600 * 1000, HOURLY_ROWS = 50000, HOURLY_HOURS = 6, SAMPLE_TIMEOUT_MS = 100 };
 
 static const char ROWS[] =
-    "SELECT start_ms, model_id, model, status, error_code, 1, spend, saved, input_tokens,"
+    "SELECT id >> 21, model_id, model, status, error_code, 1, spend, saved, input_tokens,"
     " cache_read_tokens, cache_write_5m_tokens + cache_write_1h_tokens, output_tokens,"
     " predicted_read_tokens, call_type = 'keep_warm', iif(call_type = 'keep_warm', spend, 0.0),"
     " kept_warm_saved, ttft_us FROM request";
@@ -22,6 +22,7 @@ struct summary {
     struct wp_ledger *ledger;
     struct store_reader *reader;
     const struct wp_log_filter *filter;
+    struct store_span span; // of the filter
     struct store_query query;
     struct store_tally tally;
 };
@@ -75,16 +76,30 @@ static int add_all(struct summary *summary)
     return rc;
 }
 
-// Rows of the filter within [start_ms, end_ms).
-static int add_rows(struct summary *summary, int64_t start_ms, int64_t end_ms)
+// Rows of the filter within the span.
+static int add_rows(struct summary *summary, const struct store_span *span)
 {
-    struct wp_log_filter part = *summary->filter;
-    part.start_ms = start_ms;
-    part.end_ms = end_ms;
     begin(summary, ROWS);
-    store_filter_append(&summary->query, &part, true);
-    store_query_text(&summary->query, " ORDER BY start_ms");
+    store_filter_append(&summary->query, summary->filter, span);
+    store_query_text(&summary->query, " ORDER BY id");
     return add_all(summary);
+}
+
+// Those that started before, or from this time on.
+static int add_rows_before(struct summary *summary, int64_t end_ms)
+{
+    struct store_span part = summary->span;
+    int64_t last = store_id(end_ms, 0) - 1;
+    part.last = last < part.last ? last : part.last;
+    return add_rows(summary, &part);
+}
+
+static int add_rows_from(struct summary *summary, int64_t start_ms)
+{
+    struct store_span part = summary->span;
+    int64_t first = store_id(start_ms, 0);
+    part.first = first > part.first ? first : part.first;
+    return add_rows(summary, &part);
 }
 
 static void append_hours(struct summary *summary, int64_t start_ms, int64_t end_ms)
@@ -120,8 +135,8 @@ static int sample_ttft(struct summary *summary)
 {
     int rc;
     begin(summary, "SELECT ttft_us FROM request");
-    store_filter_append(&summary->query, summary->filter, true);
-    store_query_text(&summary->query, " AND ttft_us > 0 ORDER BY start_ms DESC LIMIT ");
+    store_filter_append(&summary->query, summary->filter, &summary->span);
+    store_query_text(&summary->query, " AND ttft_us > 0 ORDER BY id DESC LIMIT ");
     store_query_integer(&summary->query, STORE_TTFT_MAX);
     sqlite3_stmt *s = store_query_prepare(&summary->query, summary->reader->db, &rc);
     store_reader_arm(summary->ledger, summary->reader, SAMPLE_TIMEOUT_MS);
@@ -166,9 +181,12 @@ static int add_up(struct summary *summary)
 {
     const struct wp_log_filter *filter = summary->filter;
     int64_t newest = 0, from, to;
-    begin(summary, "SELECT coalesce(max(start_ms), 0) FROM request");
+    begin(summary, "SELECT coalesce(max(id), 0) FROM request");
     int rc = read_integer(summary, &newest);
+    newest = store_id_ms(newest);
     int64_t now = wp_wall_ms(), late = now > newest ? now : newest + 1;
+    if (rc == SQLITE_DONE)
+        rc = store_span_find(summary->reader, filter, &summary->span);
     if (rc == SQLITE_DONE)
         rc = choose_hours(summary, late, &from, &to);
     if (rc != SQLITE_DONE)
@@ -178,13 +196,13 @@ static int add_up(struct summary *summary)
                      filter->end_ms != 0 && filter->end_ms < late ? filter->end_ms : late,
                      hourly ? HOUR_MS : 1);
     if (!hourly)
-        return add_rows(summary, filter->start_ms, filter->end_ms);
+        return add_rows(summary, &summary->span);
     if (filter->start_ms < from)
-        rc = add_rows(summary, filter->start_ms, from);
+        rc = add_rows_before(summary, from);
     if (rc == SQLITE_DONE)
         rc = add_hours(summary, from, to);
     if (rc == SQLITE_DONE && filter->end_ms != 0 && filter->end_ms > to)
-        rc = add_rows(summary, to, filter->end_ms);
+        rc = add_rows_from(summary, to);
     summary->tally.ttft_count = 0; // the ends have had some
     return rc == SQLITE_DONE ? sample_ttft(summary) : rc;
 }

@@ -23,20 +23,17 @@ struct wp_record {
     wp_view error_message;
     wp_view stop_reason;
     wp_view message_id;
-    wp_view decision_json; // the plan: candidates, reasons, predictions
-    wp_view attempts_json; // one element per attempt: model_id, status, error, timings
-    wp_view headers_json;  // the client's request headers, secrets and unknown values left out
-    wp_view dropped_json;  // betas and fields that were dropped
-    wp_view request_body, response_body; // only with store_prompts_in_spend_logs
     wp_view service_tier, speed;
-    int64_t start_ms, completion_start_ms, end_ms; // completion_start 0: no byte was sent
-    uint64_t input_tokens;                         // uncached
+    wp_view detail; // store/detail.h: the plan, the attempts, what was dropped, the headers
+    wp_view request_body, response_body; // only with store_prompts_in_spend_logs
+    int64_t start_ms;
+    uint64_t input_tokens; // uncached
     uint64_t cache_read_tokens, cache_write_5m_tokens, cache_write_1h_tokens;
     uint64_t output_tokens;
     uint64_t predicted_read_tokens;
     uint64_t request_bytes, response_bytes;
-    uint64_t overhead_us, ttft_us, duration_us;
-    uint32_t http_status; // sent to the client; 0 if the client left before
+    uint64_t overhead_us, ttft_us, duration_us; // ttft 0: no byte was sent
+    uint32_t http_status;                       // sent to the client; 0 if the client left before
     uint32_t attempted_retries, attempted_fallbacks;
     double spend;           // USD
     double saved;           // USD against reading nothing from cache

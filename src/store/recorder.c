@@ -171,7 +171,7 @@ static bool commit(struct wp_ledger *ledger, struct batch *batch)
         fail(ledger, error);
         return false;
     }
-    if (!store_writer_commit(&ledger->writer, batch->first, &refused, error, sizeof(error))) {
+    if (!store_writer_commit(&ledger->writer, &batch->first, &refused, error, sizeof(error))) {
         // The next try gets a fresh connection: the file may have been replaced or remounted.
         store_writer_close(&ledger->writer);
         fail(ledger, error);

@@ -1,18 +1,26 @@
-// A record as a row and as JSON. One table names the columns: the insert, the select and the copy
-// are all made from it.
+// A record as a row and as JSON. One table names the columns: the insert and the select are made
+// from it.
 #include <math.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "store/detail.h"
 #include "store/private.h"
 #include "json/scan.h"
 
-enum kind { TEXT, I64, U64, U32, REAL, BOOL };
+enum kind { ID, TEXT, U64, U32, REAL, BOOL, BLOB };
+
+// The record begins with its views, those of columns first.
+enum {
+    VIEWS = offsetof(struct wp_record, start_ms) / sizeof(wp_view),
+};
+_Static_assert(offsetof(struct wp_record, response_body) == (VIEWS - 1) * sizeof(wp_view),
+               "nothing but views stands before start_ms");
 
 struct column {
     const char *name; // of the column and of the record's member
     enum kind kind;
-    size_t offset;
+    uint32_t offset; // of the member in the record
 };
 
 #define COLUMN(kind, member)                              \
@@ -21,6 +29,7 @@ struct column {
     }
 
 static const struct column columns[] = {
+    {"id", ID, offsetof(struct wp_record, start_ms)}, // which is what it says
     COLUMN(TEXT, request_id),
     COLUMN(TEXT, call_type),
     COLUMN(TEXT, model),
@@ -41,9 +50,6 @@ static const struct column columns[] = {
     COLUMN(TEXT, message_id),
     COLUMN(TEXT, service_tier),
     COLUMN(TEXT, speed),
-    COLUMN(I64, start_ms),
-    COLUMN(I64, completion_start_ms),
-    COLUMN(I64, end_ms),
     COLUMN(U64, input_tokens),
     COLUMN(U64, cache_read_tokens),
     COLUMN(U64, cache_write_5m_tokens),
@@ -63,84 +69,50 @@ static const struct column columns[] = {
     COLUMN(REAL, kept_warm_saved),
     COLUMN(BOOL, stream),
     COLUMN(BOOL, estimated),
+    COLUMN(BLOB, detail), // not in lists
 };
-
-// Kept in request_detail. Bodies are bytes: what a client or an upstream sent may be anything.
-static const struct {
-    const char *name;
-    size_t offset;
-    bool blob;
-} details[] = {
-#define DETAIL(member, blob)                              \
-    {                                                     \
-#member, offsetof(struct wp_record, member), blob \
-    }
-    DETAIL(decision_json, false), DETAIL(attempts_json, false), DETAIL(dropped_json, false),
-    DETAIL(request_body, true),   DETAIL(response_body, true),  DETAIL(headers_json, false),
-#undef DETAIL
-};
+enum { LISTED = WP_COUNT_OF(columns) - 1 };
 
 static const void *member(const struct wp_record *record, size_t offset)
 {
     return (const char *)record + offset;
 }
 
-static wp_view *view_at(struct wp_record *record, size_t offset)
-{
-    return (wp_view *)(void *)((char *)record + offset);
-}
-
-static size_t move_view(struct store_item *item, size_t offset, size_t at)
-{
-    wp_view *view = view_at(&item->record, offset);
-    if (view->len > 0)
-        memcpy(item->text + at, view->ptr, view->len);
-    view->ptr = item->text + at;
-    return at + view->len;
-}
-
 size_t store_item_size(const struct wp_record *record)
 {
+    const wp_view *views = member(record, 0);
     size_t len = sizeof(struct store_item);
-    for (size_t i = 0; i < WP_COUNT_OF(columns); i++)
-        if (columns[i].kind == TEXT)
-            len += ((const wp_view *)member(record, columns[i].offset))->len;
-    for (size_t i = 0; i < WP_COUNT_OF(details); i++)
-        len += ((const wp_view *)member(record, details[i].offset))->len;
+    for (size_t i = 0; i < VIEWS; i++)
+        len += views[i].len;
     return len;
 }
 
 void store_item_fill(struct store_item *item, const struct wp_record *record, size_t size)
 {
-    size_t at = 0;
+    const wp_view *views = member(record, 0);
+    char *at = item->text;
     item->bytes = size;
     item->record = *record;
-    for (size_t i = 0; i < WP_COUNT_OF(columns); i++)
-        if (columns[i].kind == TEXT)
-            at = move_view(item, columns[i].offset, at);
-    for (size_t i = 0; i < WP_COUNT_OF(details); i++)
-        at = move_view(item, details[i].offset, at);
+    wp_view *copies = (wp_view *)(void *)&item->record;
+    for (size_t i = 0; i < VIEWS; i++) {
+        copies[i].ptr = at;
+        if (views[i].len > 0)
+            memcpy(at, views[i].ptr, views[i].len);
+        at += views[i].len;
+    }
 }
 
 size_t store_column_count(void)
 {
-    return WP_COUNT_OF(columns);
+    return LISTED;
 }
 
 void store_columns_append(struct wp_buf *sql, const char *prefix)
 {
-    for (size_t i = 0; i < WP_COUNT_OF(columns); i++) {
+    for (size_t i = 0; i < LISTED; i++) {
         wp_buf_append_cstring(sql, i == 0 ? "" : ", ");
         wp_buf_append_cstring(sql, prefix);
         wp_buf_append_cstring(sql, columns[i].name);
-    }
-}
-
-void store_details_append(struct wp_buf *sql)
-{
-    for (size_t i = 0; i < WP_COUNT_OF(details); i++) {
-        wp_buf_append_cstring(sql, i == 0 ? "" : ", ");
-        wp_buf_append_cstring(sql, details[i].name);
     }
 }
 
@@ -148,6 +120,12 @@ int store_bind_text(sqlite3_stmt *statement, int index, wp_view text)
 {
     return sqlite3_bind_text64(statement, index, text.len == 0 ? "" : text.ptr, text.len,
                                SQLITE_STATIC, SQLITE_UTF8);
+}
+
+int store_bind_blob(sqlite3_stmt *statement, int index, wp_view blob)
+{
+    return sqlite3_bind_blob64(statement, index, blob.len == 0 ? "" : blob.ptr, blob.len,
+                               SQLITE_STATIC);
 }
 
 wp_view store_column_text(sqlite3_stmt *statement, int column)
@@ -161,22 +139,20 @@ static int64_t clamped(uint64_t value)
     return value > INT64_MAX ? INT64_MAX : (int64_t)value;
 }
 
-static void result_text(sqlite3_context *result, wp_view text)
+int store_row_column(sqlite3_vtab_cursor *cursor, sqlite3_context *result, int index)
 {
-    sqlite3_result_text64(result, text.len == 0 ? "" : text.ptr, text.len, SQLITE_STATIC,
-                          SQLITE_UTF8);
-}
-
-void store_row_result(sqlite3_context *result, const struct wp_record *record, size_t column)
-{
-    const void *value = member(record, columns[column].offset);
+    const struct store_item *item = ((const struct store_batch_cursor *)cursor)->item;
+    const struct column *column = &columns[index];
+    const void *value = member(&item->record, column->offset);
+    const wp_view *view = value;
     double real;
-    switch (columns[column].kind) {
-    case TEXT:
-        result_text(result, *(const wp_view *)value);
+    switch (column->kind) {
+    case ID:
+        sqlite3_result_int64(result, item->id);
         break;
-    case I64:
-        sqlite3_result_int64(result, *(const int64_t *)value);
+    case TEXT: // an empty one is NULL, as the result is until it is set
+        if (view->len > 0)
+            sqlite3_result_text64(result, view->ptr, view->len, SQLITE_STATIC, SQLITE_UTF8);
         break;
     case U64:
         sqlite3_result_int64(result, clamped(*(const uint64_t *)value));
@@ -191,26 +167,23 @@ void store_row_result(sqlite3_context *result, const struct wp_record *record, s
     case BOOL:
         sqlite3_result_int(result, *(const bool *)value ? 1 : 0);
         break;
+    case BLOB:
+        if (view->len > 0)
+            sqlite3_result_blob64(result, view->ptr, view->len, SQLITE_STATIC);
+        break;
     }
-}
-
-void store_detail_result(sqlite3_context *result, const struct wp_record *record, size_t column)
-{
-    const wp_view *value = member(record, details[column].offset);
-    if (details[column].blob)
-        sqlite3_result_blob64(result, value->len == 0 ? "" : value->ptr, value->len, SQLITE_STATIC);
-    else
-        result_text(result, *value);
+    return SQLITE_OK;
 }
 
 static void read_column(sqlite3_stmt *statement, int column, enum kind kind, void *out)
 {
     switch (kind) {
-    case TEXT:
-        *(wp_view *)out = store_column_text(statement, column);
+    case ID:
+        *(int64_t *)out = store_id_ms(sqlite3_column_int64(statement, column));
         break;
-    case I64:
-        *(int64_t *)out = sqlite3_column_int64(statement, column);
+    case TEXT:
+    case BLOB:
+        *(wp_view *)out = store_column_text(statement, column);
         break;
     case U64:
         *(uint64_t *)out = (uint64_t)sqlite3_column_int64(statement, column);
@@ -230,16 +203,8 @@ static void read_column(sqlite3_stmt *statement, int column, enum kind kind, voi
 void store_row_read(sqlite3_stmt *statement, struct wp_record *out)
 {
     *out = (struct wp_record){0};
-    for (size_t i = 0; i < WP_COUNT_OF(columns); i++)
+    for (size_t i = 0; i < LISTED; i++)
         read_column(statement, (int)i, columns[i].kind, (char *)out + columns[i].offset);
-}
-
-bool store_row_has_detail(const struct wp_record *record)
-{
-    for (size_t i = 0; i < WP_COUNT_OF(details); i++)
-        if (((const wp_view *)member(record, details[i].offset))->len > 0)
-            return true;
-    return false;
 }
 
 // JSON ----------------------------------------------------------------------------------------
@@ -280,8 +245,9 @@ static void put_texts(struct wp_json_writer *w, const struct wp_record *r)
     wp_json_put_str(w, "service_tier", r->service_tier);
     wp_json_put_str(w, "speed", r->speed);
     put_time(w, "startTime", r->start_ms);
-    put_time(w, "completionStartTime", r->completion_start_ms);
-    put_time(w, "endTime", r->end_ms);
+    put_time(w, "completionStartTime",
+             r->ttft_us == 0 ? 0 : r->start_ms + (int64_t)(r->ttft_us / 1000));
+    put_time(w, "endTime", store_end_ms(r));
 }
 
 static void put_numbers(struct wp_json_writer *w, const struct wp_record *r)
@@ -362,12 +328,21 @@ static void put_value(struct wp_json_writer *w, const char *key, wp_view value)
         wp_json_put_str(w, key, value);
 }
 
+// The part straight into the object, under its key, or null.
+static void put_part(struct wp_json_writer *w, const char *key, const struct wp_record *record,
+                     enum wp_detail_part part)
+{
+    wp_json_key(w, wp_view_of(key));
+    if (!wp_detail_write(record, part, w->buf))
+        wp_buf_append(w->buf, WP_VIEW("null"));
+}
+
 void store_detail_write(struct wp_json_writer *w, const struct wp_record *record)
 {
-    put_value(w, "decision", record->decision_json);
-    put_value(w, "attempts", record->attempts_json);
-    put_value(w, "dropped", record->dropped_json);
+    put_part(w, "decision", record, WP_DETAIL_PART_DECISION);
+    put_part(w, "attempts", record, WP_DETAIL_PART_ATTEMPTS);
+    put_part(w, "dropped", record, WP_DETAIL_PART_DROPPED);
     put_value(w, "request_body", record->request_body);
     put_value(w, "response_body", record->response_body);
-    put_value(w, "headers", record->headers_json);
+    put_part(w, "headers", record, WP_DETAIL_PART_HEADERS);
 }

@@ -100,3 +100,49 @@ void store_segments_free(struct store_segments *segments)
     wp_free(segments->filling);
     *segments = (struct store_segments){0};
 }
+
+// Order -----------------------------------------------------------------------------------------
+
+// Two sorted lists as one; of equals those of `a` come first.
+static struct store_item *merge(struct store_item *a, struct store_item *b)
+{
+    struct store_item *first = NULL, **tail = &first;
+    while (a != NULL && b != NULL) {
+        struct store_item **from = b->record.start_ms < a->record.start_ms ? &b : &a;
+        *tail = *from;
+        tail = &(*from)->next;
+        *from = *tail;
+    }
+    *tail = a != NULL ? a : b;
+    return first;
+}
+
+// Takes the longest ordered list from the front of *rest.
+static struct store_item *take_run(struct store_item **rest)
+{
+    struct store_item *first = *rest, *last = first;
+    while (last->next != NULL && last->next->record.start_ms >= last->record.start_ms)
+        last = last->next;
+    *rest = last->next;
+    last->next = NULL;
+    return first;
+}
+
+void store_items_sort(struct store_item **items)
+{
+    enum { LEVELS = 16 };
+    struct store_item *levels[LEVELS] = {NULL}; // level i: of 2^i runs
+    struct store_item *rest = *items, *all = NULL;
+    while (rest != NULL) {
+        struct store_item *run = take_run(&rest);
+        size_t level = 0;
+        for (; level + 1 < LEVELS && levels[level] != NULL; level++) {
+            run = merge(levels[level], run);
+            levels[level] = NULL;
+        }
+        levels[level] = levels[level] == NULL ? run : merge(levels[level], run);
+    }
+    for (size_t i = 0; i < LEVELS; i++)
+        all = merge(levels[i], all);
+    *items = all;
+}

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 
-enum field_kind { TEXT, TIME, NUMBER, MONEY, MILLIS };
+enum field_kind { TEXT, TIME, END, NUMBER, MONEY, MILLIS };
 
 struct field {
     const char *name;
@@ -53,7 +53,7 @@ static uint64_t fallbacks(const struct wp_record *r)
 // The names of the JSON rows.
 static const struct field fields[] = {
     FIELD(TIME, "startTime", start_ms),
-    FIELD(TIME, "endTime", end_ms),
+    {"endTime", END, NULL, 0},
     FIELD(TEXT, "request_id", request_id),
     FIELD(TEXT, "call_type", call_type),
     FIELD(TEXT, "status", status),
@@ -127,6 +127,9 @@ static void put_field(struct wp_buf *out, const struct field *field, const struc
     case TIME:
         put_time(out, *(const int64_t *)(const void *)member);
         break;
+    case END:
+        put_time(out, store_end_ms(record));
+        break;
     case NUMBER:
         wp_buf_printf(out, "%" PRIu64,
                       field->number != NULL ? field->number(record)
@@ -162,20 +165,13 @@ static void put_jsonl(struct wp_buf *out, const struct wp_record *record)
 }
 
 static void append_slice(struct store_query *query, const struct wp_log_filter *filter,
-                         const struct wp_export_cursor *cursor, uint32_t rows)
+                         const struct store_span *span, uint32_t rows)
 {
     store_query_text(query, "SELECT ");
     store_columns_append(&query->sql, "");
-    store_query_text(query, ", id FROM request");
-    store_filter_append(query, filter, true);
-    if (cursor->begun) {
-        store_query_text(query, " AND (start_ms, id) < (");
-        store_query_integer(query, cursor->start_ms);
-        store_query_text(query, ", ");
-        store_query_integer(query, cursor->id);
-        store_query_text(query, ")");
-    }
-    store_query_text(query, " ORDER BY start_ms DESC, id DESC LIMIT ");
+    store_query_text(query, " FROM request");
+    store_filter_append(query, filter, span);
+    store_query_text(query, " ORDER BY id DESC LIMIT ");
     store_query_integer(query, rows);
 }
 
@@ -187,12 +183,18 @@ enum wp_err wp_ledger_export(struct wp_ledger *ledger, const struct wp_log_filte
     size_t from = out->len;
     uint32_t found = 0;
     struct wp_record record;
+    struct store_span span;
     struct store_reader *reader = store_reader_acquire(ledger);
     if (reader == NULL)
         return WP_ERR_INTERNAL;
     struct store_query query = store_query_make();
-    append_slice(&query, filter, cursor, rows);
-    sqlite3_stmt *statement = store_query_prepare(&query, reader->db, &rc);
+    sqlite3_stmt *statement = NULL;
+    if ((rc = store_span_find(reader, filter, &span)) == SQLITE_DONE) {
+        if (cursor->begun && cursor->id <= span.last)
+            span.last = cursor->id - 1;
+        append_slice(&query, filter, &span, rows);
+        statement = store_query_prepare(&query, reader->db, &rc);
+    }
     if (!cursor->begun && format == WP_EXPORT_CSV)
         put_csv(out, NULL);
     while (statement != NULL && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
@@ -201,8 +203,7 @@ enum wp_err wp_ledger_export(struct wp_ledger *ledger, const struct wp_log_filte
             put_csv(out, &record);
         else
             put_jsonl(out, &record);
-        cursor->start_ms = record.start_ms;
-        cursor->id = sqlite3_column_int64(statement, (int)store_column_count());
+        cursor->id = sqlite3_column_int64(statement, 0);
         found++;
     }
     sqlite3_finalize(statement);

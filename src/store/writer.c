@@ -1,4 +1,4 @@
-// The recorder's statements: rows, details and both rollups of a batch in one transaction.
+// The recorder's statements: rows, bodies and both rollups of a batch in one transaction.
 #include <math.h>
 #include <stdio.h>
 
@@ -6,14 +6,18 @@
 #include "base/log.h"
 #include "store/private.h"
 
-enum { HOUR_MS = 3600 * 1000, SLICE = 1000 };
+enum { HOUR_MS = 3600 * 1000, MINUTE_MS = 60 * 1000, SLICE = 1000 };
+
+static const char bodies_sql[] = "INSERT OR FAIL INTO request_body (id, request, response)"
+                                 " VALUES (?1, ?2, ?3)";
 
 static const char hourly_sql[] =
     "INSERT INTO usage_hourly (hour_ms, model_id, model, model_group, api_key_hash, status,"
     " error_code, requests, spend, saved, input_tokens, cache_read_tokens, cache_write_5m_tokens,"
     " cache_write_1h_tokens, output_tokens, predicted_read_tokens, keep_warm_renewals,"
-    " keep_warm_spend, kept_warm_saved)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?16, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?17, ?18, ?19)"
+    " keep_warm_spend, kept_warm_saved, minutes)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?16, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?17, ?18, ?19,"
+    " ?20)"
     " ON CONFLICT DO UPDATE SET requests = requests + excluded.requests,"
     " spend = spend + excluded.spend,"
     " saved = saved + excluded.saved, input_tokens = input_tokens + excluded.input_tokens,"
@@ -24,7 +28,8 @@ static const char hourly_sql[] =
     " predicted_read_tokens = predicted_read_tokens + excluded.predicted_read_tokens,"
     " keep_warm_renewals = keep_warm_renewals + excluded.keep_warm_renewals,"
     " keep_warm_spend = keep_warm_spend + excluded.keep_warm_spend,"
-    " kept_warm_saved = kept_warm_saved + excluded.kept_warm_saved";
+    " kept_warm_saved = kept_warm_saved + excluded.kept_warm_saved,"
+    " minutes = minutes | excluded.minutes";
 
 static const char daily_sql[] =
     "INSERT INTO usage_daily (date, api_key, model, model_group, custom_llm_provider, endpoint,"
@@ -53,28 +58,28 @@ static int prepare(sqlite3 *db, const char *sql, sqlite3_stmt **out)
 static int prepare_insert(sqlite3 *db, sqlite3_stmt **out)
 {
     struct wp_buf sql = wp_buf_make(STORE_SQL_MAX);
-    wp_buf_append_cstring(&sql, "INSERT OR FAIL INTO request (id, ");
+    wp_buf_append_cstring(&sql, "INSERT OR FAIL INTO request (");
     store_columns_append(&sql, "");
-    wp_buf_append_cstring(&sql, ") SELECT id, ");
+    wp_buf_append_cstring(&sql, ", detail) SELECT ");
     store_columns_append(&sql, "");
-    wp_buf_append_cstring(&sql, " FROM batch");
+    wp_buf_append_cstring(&sql, ", detail FROM batch");
     wp_buf_append_char(&sql, '\0');
     int rc = wp_buf_ok(&sql) ? prepare(db, sql.ptr, out) : SQLITE_NOMEM;
     wp_buf_free(&sql);
     return rc;
 }
 
-static int prepare_insert_detail(sqlite3 *db, sqlite3_stmt **out)
+// Goes on where the newest row's id ends, so that rows of the millisecond in which the last writer
+// left off are not met.
+static int begin_sequence(struct store_writer *writer)
 {
-    struct wp_buf sql = wp_buf_make(STORE_SQL_MAX);
-    wp_buf_append_cstring(&sql, "INSERT OR REPLACE INTO request_detail (id, ");
-    store_details_append(&sql);
-    wp_buf_append_cstring(&sql, ") SELECT id, ");
-    store_details_append(&sql);
-    wp_buf_append_cstring(&sql, " FROM batch WHERE has_detail");
-    wp_buf_append_char(&sql, '\0');
-    int rc = wp_buf_ok(&sql) ? prepare(db, sql.ptr, out) : SQLITE_NOMEM;
-    wp_buf_free(&sql);
+    sqlite3_stmt *newest = NULL;
+    int rc = prepare(writer->db, "SELECT max(id) FROM request", &newest);
+    if (rc == SQLITE_OK && (rc = sqlite3_step(newest)) == SQLITE_ROW) {
+        writer->sequence = (uint64_t)sqlite3_column_int64(newest, 0) + 1;
+        rc = SQLITE_OK;
+    }
+    sqlite3_finalize(newest);
     return rc;
 }
 
@@ -88,9 +93,9 @@ enum wp_err store_writer_open(struct store_writer *writer, const char *path, cha
     if (rc == SQLITE_OK)
         rc = prepare_insert(writer->db, &writer->insert);
     if (rc == SQLITE_OK)
-        rc = prepare_insert_detail(writer->db, &writer->insert_detail);
+        rc = prepare(writer->db, bodies_sql, &writer->insert_bodies);
     if (rc == SQLITE_OK)
-        rc = prepare(writer->db, "SELECT max(id) FROM request", &writer->last_id);
+        rc = begin_sequence(writer);
     if (rc == SQLITE_OK)
         rc = prepare(writer->db, hourly_sql, &writer->hourly);
     if (rc == SQLITE_OK)
@@ -112,8 +117,7 @@ enum wp_err store_writer_open(struct store_writer *writer, const char *path, cha
 void store_writer_close(struct store_writer *writer)
 {
     sqlite3_finalize(writer->insert);
-    sqlite3_finalize(writer->insert_detail);
-    sqlite3_finalize(writer->last_id);
+    sqlite3_finalize(writer->insert_bodies);
     sqlite3_finalize(writer->hourly);
     sqlite3_finalize(writer->daily);
     sqlite3_finalize(writer->savepoint);
@@ -159,6 +163,7 @@ static int add_hourly(struct store_writer *writer, const struct store_sum *sum)
         sqlite3_bind_int64(s, (int)i + 10, (int64_t)numbers[i]);
     sqlite3_bind_double(s, 18, sum->renewal_spend);
     sqlite3_bind_double(s, 19, sum->kept_warm_saved);
+    sqlite3_bind_int64(s, 20, (int64_t)sum->minutes);
     return run(s);
 }
 
@@ -190,7 +195,7 @@ static int add_daily(struct store_writer *writer, const struct store_sum *sum)
 static bool same_sum(const struct store_sum *sum, const struct wp_record *r)
 {
     const struct wp_record *of = sum->record;
-    return sum->hour_ms == r->start_ms - r->start_ms % HOUR_MS &&
+    return r->start_ms >= sum->hour_ms && r->start_ms - sum->hour_ms < HOUR_MS &&
            wp_view_eq(of->model_id, r->model_id) && wp_view_eq(of->model, r->model) &&
            wp_view_eq(of->model_group, r->model_group) &&
            wp_view_eq(of->api_key_hash, r->api_key_hash) && wp_view_eq(of->status, r->status) &&
@@ -224,6 +229,7 @@ static int add_to_sums(struct store_writer *writer, const struct wp_record *r)
         *sum = (struct store_sum){.record = r, .hour_ms = r->start_ms - r->start_ms % HOUR_MS};
     }
     sum->requests++;
+    sum->minutes |= (uint64_t)1 << ((r->start_ms - sum->hour_ms) / MINUTE_MS & 63);
     sum->spend += finite_or_zero(r->spend);
     sum->saved += finite_or_zero(r->saved);
     sum->kept_warm_saved += finite_or_zero(r->kept_warm_saved);
@@ -240,27 +246,24 @@ static int add_to_sums(struct store_writer *writer, const struct wp_record *r)
     return SQLITE_OK;
 }
 
-// Items [first, end) and their details.
+static int insert_bodies(struct store_writer *writer, const struct store_item *item)
+{
+    sqlite3_bind_int64(writer->insert_bodies, 1, item->id);
+    store_bind_blob(writer->insert_bodies, 2, item->record.request_body);
+    store_bind_blob(writer->insert_bodies, 3, item->record.response_body);
+    return run(writer->insert_bodies);
+}
+
+// Items [first, end) and their bodies.
 static int insert_range(struct store_writer *writer, const struct store_item *first,
                         const struct store_item *end)
 {
-    writer->batch.first = first;
-    writer->batch.end = end;
+    writer->batch = (struct store_batch){first, end};
     int rc = run(writer->insert);
-    return rc == SQLITE_OK ? run(writer->insert_detail) : rc;
-}
-
-// Ids go on from the newest row's. Within the transaction, whose lock keeps others from writing.
-static int begin(struct store_writer *writer)
-{
-    int rc = store_exec(writer->db, "BEGIN IMMEDIATE");
-    if (rc != SQLITE_OK)
-        return rc;
-    rc = sqlite3_step(writer->last_id);
-    if (rc == SQLITE_ROW)
-        writer->batch.next_id = sqlite3_column_int64(writer->last_id, 0) + 1;
-    sqlite3_reset(writer->last_id);
-    return rc == SQLITE_ROW ? SQLITE_OK : rc;
+    for (const struct store_item *item = first; item != end && rc == SQLITE_OK; item = item->next)
+        if (store_item_has_bodies(item))
+            rc = insert_bodies(writer, item);
+    return rc;
 }
 
 // What is wrong with the record rather than with the disk; it would fail for ever.
@@ -279,6 +282,24 @@ static int insert_all(struct store_writer *writer, const struct store_item *item
     return rc == SQLITE_OK ? flush_sums(writer) : rc;
 }
 
+static void give_id(struct store_writer *writer, struct store_item *item)
+{
+    item->id = store_id(item->record.start_ms, writer->sequence++);
+}
+
+// One row; where its id is taken (the sequence has come round within one millisecond's rows, or the
+// clock was set back) under the next that is free.
+static int insert_one(struct store_writer *writer, struct store_item *item)
+{
+    int rc = insert_range(writer, item, item->next);
+    for (uint32_t tries = 0; rc == SQLITE_CONSTRAINT_PRIMARYKEY && tries >> STORE_ID_BITS == 0;
+         tries++) {
+        give_id(writer, item);
+        rc = insert_range(writer, item, item->next);
+    }
+    return rc;
+}
+
 // The same with a savepoint around each row, so that one that the schema refuses leaves alone.
 static int insert_each(struct store_writer *writer, struct store_item *items, size_t *refused)
 {
@@ -287,7 +308,7 @@ static int insert_each(struct store_writer *writer, struct store_item *items, si
     for (struct store_item *item = items; item != NULL && rc == SQLITE_OK; item = item->next) {
         rc = run(writer->savepoint);
         if (rc == SQLITE_OK)
-            rc = insert_range(writer, item, item->next);
+            rc = insert_one(writer, item);
         bool good = rc == SQLITE_OK;
         if (rc != SQLITE_OK && is_records_fault(rc) && !sqlite3_get_autocommit(writer->db)) {
             wp_log(WP_LOG_WARN, "ledger", "a row was refused: %s", sqlite3_errmsg(writer->db));
@@ -296,32 +317,33 @@ static int insert_each(struct store_writer *writer, struct store_item *items, si
         }
         if (rc == SQLITE_OK)
             rc = run(writer->release);
-        if (rc == SQLITE_OK && good) {
-            writer->batch.next_id++;
+        if (rc == SQLITE_OK && good)
             rc = add_to_sums(writer, &item->record);
-        }
     }
     return rc == SQLITE_OK ? flush_sums(writer) : rc;
 }
 
 static int insert_batch(struct store_writer *writer, struct store_item *items, size_t *refused)
 {
-    int rc = begin(writer);
+    int rc = store_exec(writer->db, "BEGIN IMMEDIATE");
     if (rc == SQLITE_OK)
         rc = insert_all(writer, items);
     if (!is_records_fault(rc))
         return rc;
     if (!sqlite3_get_autocommit(writer->db))
         (void)store_exec(writer->db, "ROLLBACK");
-    rc = begin(writer);
+    rc = store_exec(writer->db, "BEGIN IMMEDIATE");
     return rc == SQLITE_OK ? insert_each(writer, items, refused) : rc;
 }
 
-bool store_writer_commit(struct store_writer *writer, struct store_item *items, size_t *refused,
+bool store_writer_commit(struct store_writer *writer, struct store_item **items, size_t *refused,
                          char *error, size_t error_size)
 {
     *refused = 0;
-    int rc = insert_batch(writer, items, refused);
+    store_items_sort(items);
+    for (struct store_item *item = *items; item != NULL; item = item->next)
+        give_id(writer, item);
+    int rc = insert_batch(writer, *items, refused);
     if (rc == SQLITE_OK)
         rc = store_exec(writer->db, "COMMIT");
     if (rc == SQLITE_OK)
@@ -332,26 +354,30 @@ bool store_writer_commit(struct store_writer *writer, struct store_item *items, 
     return false;
 }
 
+// A slice of the rows that started before.
 static int trim(struct store_writer *writer, int64_t before_ms)
 {
     char sql[256];
-    static const char *const tables[] = {"request_detail", "request"};
+    static const char *const tables[] = {"request_body", "request"};
     int rc = SQLITE_OK;
     for (size_t i = 0; i < WP_COUNT_OF(tables) && rc == SQLITE_OK; i++) {
         snprintf(sql, sizeof(sql),
-                 "DELETE FROM %s WHERE id IN (SELECT id FROM request WHERE start_ms < %lld"
-                 " ORDER BY start_ms LIMIT %d)",
-                 tables[i], (long long)before_ms, SLICE);
+                 "DELETE FROM %s WHERE id <= (SELECT max(id) FROM (SELECT id FROM request"
+                 " WHERE id < %lld ORDER BY id LIMIT %d))",
+                 tables[i], (long long)store_id(before_ms, 0), SLICE);
         rc = store_exec(writer->db, sql);
     }
     return rc;
 }
 
+// What is deleted is overwritten with zeros. At other times SQLite need not do so with every page
+// that it takes or divides: that is a tenth of what a row costs, and hides nothing that is not
+// there.
 bool store_writer_trim(struct store_writer *writer, int64_t before_ms, bool *more)
 {
     char sql[128];
     int64_t changed = 0;
-    int rc = store_exec(writer->db, "BEGIN IMMEDIATE");
+    int rc = store_exec(writer->db, "PRAGMA secure_delete = ON; BEGIN IMMEDIATE");
     if (rc == SQLITE_OK)
         rc = trim(writer, before_ms);
     if (rc == SQLITE_OK) {
@@ -366,6 +392,7 @@ bool store_writer_trim(struct store_writer *writer, int64_t before_ms, bool *mor
         rc = store_exec(writer->db, "PRAGMA incremental_vacuum(256)");
     if (rc != SQLITE_OK && !sqlite3_get_autocommit(writer->db))
         (void)store_exec(writer->db, "ROLLBACK");
+    (void)store_exec(writer->db, "PRAGMA secure_delete = OFF");
     *more = changed == SLICE;
     return rc == SQLITE_OK;
 }

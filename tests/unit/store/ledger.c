@@ -100,6 +100,9 @@ static void a_row_comes_back_in_litellms_shape(void **state)
     assert_ok(wp_ledger_query_log(ledger, WP_VIEW("request-1"), &out));
     row = wp_json_parse(arena, wp_buf_view(&out));
     assert_numbers(row);
+    assert_int_equal(wp_json_u64(wp_json_path(row, "decision.blocks"), 0), 3);
+    assert_view(wp_json_str(wp_json_path(row, "headers.host")), "gateway");
+    assert_int_equal(wp_json_count(wp_json_get(row, "dropped")), 0);
     assert_int_equal(
         wp_json_u64(wp_json_get(wp_json_at(wp_json_get(row, "attempts"), 0), "status"), 0), 200);
     wp_buf_clear(&out);
@@ -307,41 +310,224 @@ static void foreign_files_are_left_alone(void **state)
     assert_refused();
 }
 
-static const char *const first_schema =
-#include "store/schema/0001_requests.h"
-    ;
+// Ids and times -------------------------------------------------------------------------------
 
-static void the_first_schema_is_brought_up_to_date(void **state)
+static int64_t number_of(const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *s;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &s, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    int64_t value = sqlite3_column_int64(s, 0);
+    sqlite3_finalize(s);
+    sqlite3_close(db);
+    return value;
+}
+
+// As after a restart of a gateway whose sequence stood elsewhere, or whose clock was set back: the
+// ids that the next rows of this millisecond would get are there already.
+static void no_row_is_lost_where_ids_are_taken(void **state)
+{
+    (void)state;
+    enum { TAKEN = 5, NEW = 8 };
+    struct wp_arena *arena = wp_arena_create(0);
+    int64_t then = full_record().start_ms;
+    wp_ledger_close(open_ledger(0));
+    // The newest row says where the sequence goes on: at 101.
+    char *sql = sqlite3_mprintf(
+        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
+        "INSERT INTO request (id, request_id, status) SELECT (%lld << 21) + 102 + i, 'old-' || i,"
+        " 'success' FROM n;"
+        "INSERT INTO request (id, request_id, status) VALUES ((%lld << 21) + 100, 'newest',"
+        " 'success');",
+        TAKEN - 1, (long long)then, (long long)then + 1);
+    make_database(sql);
+    sqlite3_free(sql);
+    struct wp_ledger *ledger = open_ledger(0);
+    for (int i = 0; i < NEW; i++) {
+        struct wp_record record = full_record();
+        record.request_id = wp_arena_printf(arena, "new-%d", i);
+        submit(ledger, &record);
+    }
+    wp_ledger_flush(ledger);
+    assert_int_equal(count(ledger, (struct wp_log_filter){.search = WP_VIEW("old-")}), TAKEN);
+    assert_int_equal(count(ledger, (struct wp_log_filter){.search = WP_VIEW("new-")}), NEW);
+    struct wp_ledger_stats stats;
+    wp_ledger_stats(ledger, &stats);
+    assert_int_equal(stats.dropped, 0);
+    wp_ledger_close(ledger);
+    assert_int_equal(number_of("SELECT sum(requests) FROM usage_hourly"), NEW);
+    assert_int_equal(number_of("SELECT count(DISTINCT id >> 21) FROM request"), 2);
+    wp_arena_destroy(arena);
+}
+
+// The sequence comes round: rows of one millisecond on both sides of it.
+static void the_sequence_comes_round(void **state)
+{
+    (void)state;
+    wp_ledger_close(open_ledger(0));
+    int64_t then = full_record().start_ms;
+    char *sql = sqlite3_mprintf("INSERT INTO request (id, request_id) VALUES ((%lld << 21) +"
+                                " 0x1ffffe, 'before')",
+                                (long long)then);
+    make_database(sql);
+    sqlite3_free(sql);
+    struct wp_ledger *ledger = open_ledger(0);
+    struct wp_record record = full_record();
+    for (int i = 0; i < 3; i++)
+        submit(ledger, &record);
+    wp_ledger_flush(ledger);
+    assert_int_equal(count(ledger, (struct wp_log_filter){.page = 1}), 4);
+    wp_ledger_close(ledger);
+    assert_int_equal(number_of("SELECT max(id) - min(id) FROM request"), 0x1fffff);
+    assert_int_equal(number_of("SELECT count(DISTINCT id >> 21) FROM request"), 1);
+}
+
+// Rows are written when they end; they are listed by when they began.
+static void rows_of_one_batch_lie_in_the_order_of_their_times(void **state)
+{
+    (void)state;
+    enum { ROWS = 200 };
+    struct wp_ledger *ledger = open_ledger(0);
+    struct wp_arena *arena = wp_arena_create(0);
+    for (int i = 0; i < ROWS; i++) {
+        struct wp_record record = full_record();
+        record.request_id = wp_arena_printf(arena, "%d", i * 77 % ROWS);
+        record.start_ms += i * 77 % ROWS;
+        submit(ledger, &record);
+    }
+    wp_ledger_flush(ledger);
+    const struct wp_json_val *data = wp_json_get(
+        logs(ledger, arena, (struct wp_log_filter){.ascending = true, .page_size = ROWS}), "data");
+    assert_int_equal(wp_json_count(data), ROWS);
+    for (int i = 0; i < ROWS; i++)
+        assert_view(wp_json_str(wp_json_get(wp_json_at(data, (size_t)i), "request_id")),
+                    wp_arena_cstring(arena, wp_arena_printf(arena, "%d", i)));
+    wp_arena_destroy(arena);
+    wp_ledger_close(ledger);
+}
+
+static bool is_there(struct wp_ledger *ledger, wp_view request_id)
+{
+    struct wp_buf out = wp_buf_make(1 << 20);
+    assert_ok(wp_ledger_query_log(ledger, request_id, &out));
+    bool found = !wp_view_is(wp_buf_view(&out), "null");
+    wp_buf_free(&out);
+    assert_int_equal(count(ledger, (struct wp_log_filter){.request_id = request_id}), found);
+    return found;
+}
+
+// Version 7 ids say when they were drawn; those that do not are found all the same.
+static void a_request_is_found_by_its_id(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *id;
+        int64_t late_ms; // the row's start behind the id's
+    } rows[] = {
+        {"019ab536-4dba-7000-8000-000000000001", 0},
+        {"019ab536-4dba-7000-8000-000000000002", 1000},
+        {"019ab536-4dba-7000-8000-000000000003", -1000},
+        {"019ab536-4dba-7000-8000-000000000004", 60000},
+        {"019ab536-4dba-7000-8000-000000000005", -90000},
+        {"019ab536-4dba-4000-8000-000000000006", 5000},
+        {"a client's own", 7000},
+    };
+    const int64_t drawn = 0x019ab5364dba;
+    struct wp_ledger *ledger = open_ledger(0);
+    for (size_t i = 0; i < WP_COUNT_OF(rows); i++) {
+        struct wp_record record = full_record();
+        record.request_id = wp_view_of(rows[i].id);
+        record.start_ms = drawn + rows[i].late_ms;
+        submit(ledger, &record);
+    }
+    wp_ledger_flush(ledger);
+    for (size_t i = 0; i < WP_COUNT_OF(rows); i++)
+        assert_true(is_there(ledger, wp_view_of(rows[i].id)));
+    static const char *const others[] = {"019ab536-4dba-7000-8000-000000000009", // of this time
+                                         "0190b536-4dba-7000-8000-000000000001", // long before
+                                         "01ffb536-4dba-7000-8000-000000000001", // long after
+                                         "ffffffff-ffff-7fff-8fff-ffffffffffff", // after all times
+                                         "019ab536-4dba-7000-8000-00000000000",  // short
+                                         "019ab536x4dba-7000-8000-000000000001",
+                                         "019ab53g-4dba-7000-8000-000000000001"};
+    for (size_t i = 0; i < WP_COUNT_OF(others); i++)
+        assert_false(is_there(ledger, wp_view_of(others[i])));
+    wp_ledger_close(ledger);
+}
+
+// What a filter names is looked for between the first and the last hour that knows it.
+static void hours_narrow_a_filter_and_lose_nothing(void **state)
 {
     (void)state;
     struct wp_ledger *ledger = open_ledger(0);
-    wp_ledger_close(ledger);
-    sqlite3 *db;
-    sqlite3_stmt *statement;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA application_id", -1, &statement, NULL),
-                     SQLITE_OK);
-    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
-    int application = sqlite3_column_int(statement, 0);
-    sqlite3_finalize(statement);
-    sqlite3_close(db);
-    clean_up(state);
-    mkdir(directory, 0700);
-
-    char *sql = sqlite3_mprintf(
-        "%s PRAGMA application_id = %d; PRAGMA user_version = 1;"
-        "INSERT INTO request VALUES (1,'kept','anthropic_messages','m','m','g','d','bedrock','','',"
-        "'','','','','success','','','','','','',1000,0,2000,1,2,3,4,5,6,7,8,9,10,11,200,0,0,0.5,"
-        "0,0,0);",
-        first_schema, application);
-    make_database(sql);
-    sqlite3_free(sql);
-    ledger = open_ledger(0);
-    assert_int_equal(count(ledger, (struct wp_log_filter){.request_id = WP_VIEW("kept")}), 1);
-    struct wp_record record = full_record();
-    submit(ledger, &record);
+    struct wp_arena *arena = wp_arena_create(0);
+    int64_t start = full_record().start_ms;
+    for (int hour = 0; hour < 48; hour++) {
+        struct wp_record record = full_record();
+        record.start_ms = start + hour * 3600000LL;
+        record.model_id = wp_arena_printf(arena, "d%d", hour / 12);
+        record.model = wp_arena_printf(arena, "m%d", hour % 2);
+        submit(ledger, &record);
+    }
     wp_ledger_flush(ledger);
-    assert_int_equal(count(ledger, (struct wp_log_filter){.page = 1}), 2);
+    assert_int_equal(count(ledger, (struct wp_log_filter){.model_id = WP_VIEW("d2")}), 12);
+    assert_int_equal(
+        count(ledger, (struct wp_log_filter){.model_id = WP_VIEW("d2"), .model = WP_VIEW("m1")}),
+        6);
+    assert_int_equal(count(ledger, (struct wp_log_filter){.model_id = WP_VIEW("d3"),
+                                                          .start_ms = start,
+                                                          .end_ms = start + 40 * 3600000LL}),
+                     4);
+    assert_int_equal(count(ledger, (struct wp_log_filter){.model_id = WP_VIEW("d4")}), 0);
+    wp_ledger_close(ledger);
+
+    // The first file format kept no hours: its rows lie before the first of them.
+    make_database("DELETE FROM usage_hourly WHERE hour_ms < (SELECT hour_ms FROM usage_hourly ORDER"
+                  " BY 1 LIMIT 1 OFFSET 30)");
+    ledger = open_ledger(0);
+    static const char *const deployments[] = {"d0", "d1", "d2", "d3"};
+    for (size_t i = 0; i < WP_COUNT_OF(deployments); i++)
+        assert_int_equal(
+            count(ledger, (struct wp_log_filter){.model_id = wp_view_of(deployments[i])}), 12);
+    assert_int_equal(count(ledger, (struct wp_log_filter){.model_id = WP_VIEW("d4")}), 0);
+    wp_ledger_close(ledger);
+    make_database("DELETE FROM usage_hourly");
+    ledger = open_ledger(0);
+    assert_int_equal(count(ledger, (struct wp_log_filter){.model_id = WP_VIEW("d1")}), 12);
+    wp_arena_destroy(arena);
+    wp_ledger_close(ledger);
+}
+
+static void an_export_has_every_row_once(void **state)
+{
+    (void)state;
+    enum { ROWS = 95, SLICE_ROWS = 10 };
+    struct wp_ledger *ledger = open_ledger(0);
+    struct wp_buf out = wp_buf_make(1 << 22);
+    for (int i = 0; i < ROWS; i++) {
+        struct wp_record record = full_record();
+        record.start_ms += i / 4;
+        submit(ledger, &record);
+    }
+    wp_ledger_flush(ledger);
+    struct wp_export_cursor cursor = {0};
+    const struct wp_log_filter filter = {.model_id = WP_VIEW("deployment-1")};
+    while (!cursor.done)
+        assert_ok(wp_ledger_export(ledger, &filter, WP_EXPORT_CSV, SLICE_ROWS, &cursor, &out));
+    wp_view rest = wp_buf_view(&out), line;
+    size_t lines = 0;
+    wp_view last = WP_VIEW("9999");
+    while (wp_view_next_token(&rest, '\n', &line) && line.len > 0) {
+        wp_view began = wp_view_sub(line, 0, 24);
+        if (lines++ == 0)
+            continue; // the names
+        assert_true(memcmp(began.ptr, last.ptr, last.len < 24 ? last.len : 24) <= 0);
+        last = began;
+    }
+    assert_int_equal(lines, ROWS + 1);
+    wp_buf_free(&out);
     wp_ledger_close(ledger);
 }
 
@@ -355,7 +541,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(sums_are_those_of_the_rows_and_outlive_them, set_up,
                                         clean_up),
         cmocka_unit_test_setup_teardown(foreign_files_are_left_alone, set_up, clean_up),
-        cmocka_unit_test_setup_teardown(the_first_schema_is_brought_up_to_date, set_up, clean_up),
+        cmocka_unit_test_setup_teardown(no_row_is_lost_where_ids_are_taken, set_up, clean_up),
+        cmocka_unit_test_setup_teardown(the_sequence_comes_round, set_up, clean_up),
+        cmocka_unit_test_setup_teardown(rows_of_one_batch_lie_in_the_order_of_their_times, set_up,
+                                        clean_up),
+        cmocka_unit_test_setup_teardown(a_request_is_found_by_its_id, set_up, clean_up),
+        cmocka_unit_test_setup_teardown(hours_narrow_a_filter_and_lose_nothing, set_up, clean_up),
+        cmocka_unit_test_setup_teardown(an_export_has_every_row_once, set_up, clean_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

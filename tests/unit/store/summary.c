@@ -125,25 +125,26 @@ static void make_many(int64_t start)
 {
     char *sql = sqlite3_mprintf(
         "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 99999)"
-        "INSERT INTO request (request_id, call_type, model, requested_model, model_group, model_id,"
+        "INSERT INTO request (id, request_id, call_type, model, requested_model, model_group, "
+        "model_id,"
         " provider, api_base, api_key_hash, session_id, agent_id, user_agent, requester_ip_address,"
-        " status, error_code, error_message, stop_reason, message_id, service_tier, speed, "
-        "start_ms,"
-        " completion_start_ms, end_ms, input_tokens, cache_read_tokens, cache_write_5m_tokens,"
+        " status, error_code, error_message, stop_reason, message_id, service_tier, speed,"
+        " input_tokens, cache_read_tokens, cache_write_5m_tokens,"
         " cache_write_1h_tokens, output_tokens, predicted_read_tokens, request_bytes,"
         " response_bytes, overhead_us, ttft_us, duration_us, http_status, attempted_retries,"
         " attempted_fallbacks, spend, saved, stream, estimated, kept_warm_saved)"
-        "SELECT 'row-' || i, iif(i %% 50 = 0, 'keep_warm', 'anthropic_messages'), 'm' || i %% 3,"
+        "SELECT (%lld + i * 360) << 21, 'row-' || i, iif(i %% 50 = 0, 'keep_warm', "
+        "'anthropic_messages'), 'm' || i %% 3,"
         " 'm', 'g', 'd' || i %% 7, 'bedrock', '', '', '', '', '', '',"
         " iif(i %% 9 = 0, 'failure', 'success'), iif(i %% 9 = 0, 'RATE_LIMITED', ''), '', '', '',"
-        " '', '', %lld + i * 360, 0, 0, i, 2, 3, 4, 5, 6, 7, 8, 9, iif(i %% 9 = 0, 0, i), 11, 200,"
+        " '', '', i, 2, 3, 4, 5, 6, 7, 8, 9, iif(i %% 9 = 0, 0, i), 11, 200,"
         " 0, 0, 0.25, 0.5, 1, 0, iif(i %% 100 = 1, 0.125, 0) FROM n;"
-        "INSERT INTO usage_hourly SELECT start_ms - start_ms %% 3600000, model_id, model,"
+        "INSERT INTO usage_hourly SELECT (id >> 21) - (id >> 21) %% 3600000, model_id, model,"
         " model_group, api_key_hash, status, error_code, count(*), sum(spend), sum(saved),"
         " sum(input_tokens), sum(cache_read_tokens), sum(cache_write_5m_tokens),"
         " sum(cache_write_1h_tokens), sum(output_tokens), sum(predicted_read_tokens),"
         " sum(call_type = 'keep_warm'), sum(iif(call_type = 'keep_warm', spend, 0)),"
-        " sum(kept_warm_saved) FROM request GROUP BY 1, 2, 3, 4, 5, 6, 7;",
+        " sum(kept_warm_saved), -1 FROM request GROUP BY 1, 2, 3, 4, 5, 6, 7;",
         (long long)start);
     make_database(sql);
     sqlite3_free(sql);
@@ -233,39 +234,6 @@ static void the_recorder_writes_what_hours_need(void **state)
     wp_arena_destroy(arena);
 }
 
-// A file of the version before: what its rows say of renewals is added to its hours.
-static void older_files_learn_of_renewals(void **state)
-{
-    (void)state;
-    struct wp_ledger *ledger = open_ledger(0);
-    struct wp_arena *arena = wp_arena_create(0);
-    sqlite3 *db;
-    sqlite3_stmt *s;
-    fill(ledger, arena);
-    wp_ledger_close(ledger);
-    make_database("ALTER TABLE usage_hourly DROP COLUMN keep_warm_renewals;"
-                  "ALTER TABLE usage_hourly DROP COLUMN keep_warm_spend;"
-                  "ALTER TABLE usage_hourly DROP COLUMN kept_warm_saved;"
-                  "PRAGMA user_version = 4;");
-    wp_ledger_close(open_ledger(0));
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(
-        sqlite3_prepare_v2(db,
-                           "SELECT requests, keep_warm_renewals, keep_warm_spend, kept_warm_saved"
-                           " FROM usage_hourly WHERE keep_warm_renewals > 0",
-                           -1, &s, NULL),
-        SQLITE_OK);
-    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
-    assert_int_equal(sqlite3_column_int(s, 0), 70); // good answers of deployment-1
-    assert_int_equal(sqlite3_column_int(s, 1), 1);
-    assert_true(sqlite3_column_double(s, 2) == 0.0125);
-    assert_true(sqlite3_column_double(s, 3) == 0.25);
-    assert_int_equal(sqlite3_step(s), SQLITE_DONE);
-    sqlite3_finalize(s);
-    sqlite3_close(db);
-    wp_arena_destroy(arena);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,7 +241,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(bars_cover_the_window, set_up, clean_up),
         cmocka_unit_test_setup_teardown(hours_say_what_rows_say, set_up, clean_up),
         cmocka_unit_test_setup_teardown(the_recorder_writes_what_hours_need, set_up, clean_up),
-        cmocka_unit_test_setup_teardown(older_files_learn_of_renewals, set_up, clean_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

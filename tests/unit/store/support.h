@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "store/detail.h"
 #include "store/private.h"
 #include "json/doc.h"
 
@@ -57,6 +58,22 @@ static inline int64_t at(const char *text)
     return ms;
 }
 
+static inline wp_view full_detail(void)
+{
+    static char room[512];
+    struct wp_buf buf = wp_buf_make_in(room, sizeof(room), sizeof(room));
+    const struct wp_detail_decision decision = {.group = WP_VIEW("group"), .blocks = 3};
+    const struct wp_detail_attempt attempt = {
+        .id_as_row = true, .base_as_row = true, .status = 200, .started = 1501};
+    wp_detail_begin(&buf, false);
+    wp_detail_put_decision(&buf, &decision);
+    wp_detail_put_attempt(&buf, &attempt);
+    wp_detail_put_headers(&buf, 1);
+    wp_detail_put_field(&buf, WP_VIEW("host"), WP_VIEW("gateway"));
+    assert_true(wp_buf_ok(&buf));
+    return wp_buf_view(&buf);
+}
+
 static inline struct wp_record full_record(void)
 {
     return (struct wp_record){
@@ -76,11 +93,8 @@ static inline struct wp_record full_record(void)
         .status = WP_VIEW("success"),
         .stop_reason = WP_VIEW("end_turn"),
         .message_id = WP_VIEW("msg_1"),
-        .decision_json = WP_VIEW("{\"candidates\":[]}"),
-        .attempts_json = WP_VIEW("[{\"status\":200}]"),
+        .detail = full_detail(),
         .start_ms = at("2026-11-24T10:00:00.250Z"),
-        .completion_start_ms = at("2026-11-24T10:00:01.250Z"),
-        .end_ms = at("2026-11-24T10:00:03.250Z"),
         .input_tokens = 10,
         .cache_read_tokens = 2000,
         .cache_write_5m_tokens = 300,
