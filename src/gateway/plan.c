@@ -16,7 +16,7 @@ enum wp_err wp_exchange_enter_group(struct wp_exchange *x, wp_view model)
         return WP_ERR_UNKNOWN_MODEL;
     if (group.count > WP_PLAN_MAX)
         group.count = WP_PLAN_MAX;
-    struct wp_model_info *models = wp_arena_array(x->body_arena, group.count, sizeof(*models));
+    struct wp_model_info *models = wp_arena_raw(x->body_arena, group.count * sizeof(*models));
     if (models == NULL)
         return WP_ERR_NO_MEMORY;
     for (size_t i = 0; i < group.count; i++) {

@@ -263,7 +263,7 @@ enum wp_err wp_chain_build(struct wp_arena *arena, const struct wp_request *requ
                         .scratch = options->scratch == NULL ? arena : options->scratch};
     bool system_salted = false, messages_salted = false;
     *out = (struct wp_prompt){0};
-    out->blocks = wp_arena_array(arena, request->block_count + 1, sizeof(*out->blocks));
+    out->blocks = wp_arena_raw(arena, (request->block_count + 1) * sizeof(*out->blocks));
     if (out->blocks == NULL)
         return WP_ERR_NO_MEMORY;
     if (options->thinking_in_head)

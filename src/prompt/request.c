@@ -34,6 +34,7 @@ struct wp_request_reader {
     size_t retry_at; // bytes that have to be there before it is worth going on
 };
 
+// A place for one more, which the caller fills.
 static void *push(struct wp_request_reader *r, struct list *list, size_t most)
 {
     if (list->count >= most) {
@@ -45,7 +46,7 @@ static void *push(struct wp_request_reader *r, struct list *list, size_t most)
         size_t capacity = list->capacity == 0   ? 4
                           : list->capacity < 64 ? list->capacity * 4
                                                 : list->capacity * 2;
-        void *more = wp_arena_array(r->arena, capacity, list->size);
+        void *more = wp_arena_raw(r->arena, capacity * list->size);
         if (more == NULL) {
             r->no_memory = true;
             return NULL;
