@@ -439,10 +439,8 @@ bool wp_json_number_u64(wp_view value, uint64_t *out)
     return wp_view_parse_u64(value, out);
 }
 
-bool wp_json_key_is(wp_view key, const char *name)
+bool wp_json_escaped_key_is(wp_view key, const char *name)
 {
-    if (wp_view_is(key, name))
-        return true;
     return wp_view_find_char(key, '\\') != WP_NOT_FOUND &&
            wp_json_string_is(wp_view_make(key.ptr - 1, key.len + 2), name);
 }

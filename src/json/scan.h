@@ -66,9 +66,15 @@ wp_view wp_json_decode_string(struct wp_arena *arena, wp_view value);
 // Equal to a JSON string value, with escapes taken into account.
 bool wp_json_string_is(wp_view value, const char *text);
 bool wp_json_number_u64(wp_view value, uint64_t *out);
+bool wp_json_escaped_key_is(wp_view key, const char *name);
 // Equal to a member's key as wp_json_next_key gives it (its quotes stand around it in the source),
-// with escapes taken into account.
-bool wp_json_key_is(wp_view key, const char *name);
+// with escapes taken into account: they only make it longer.
+static inline bool wp_json_key_is(wp_view key, const char *name)
+{
+    size_t len = strlen(name);
+    return key.len == len ? memcmp(key.ptr, name, len) == 0
+                          : key.len > len && wp_json_escaped_key_is(key, name);
+}
 // The value of a member of an object; ptr NULL if `object` is none, or has no such member. Of
 // several with that name the last, as the providers read it.
 wp_view wp_json_scan_member(wp_view object, const char *name);

@@ -115,6 +115,19 @@ void wp_json_append_string(struct wp_buf *buf, wp_view value)
     wp_buf_append_char(buf, '"');
 }
 
+wp_view wp_json_quoted(struct wp_arena *arena, wp_view value)
+{
+    if (plain_end(value, 0) == value.len) {
+        const wp_view parts[] = {WP_VIEW("\""), value, WP_VIEW("\"")};
+        return wp_arena_concat(arena, parts, WP_COUNT_OF(parts));
+    }
+    struct wp_buf buf = wp_buf_make(6 * value.len + 2);
+    wp_json_append_string(&buf, value);
+    wp_view copy = wp_buf_ok(&buf) ? wp_arena_copy(arena, wp_buf_view(&buf)) : (wp_view){NULL, 0};
+    wp_buf_free(&buf);
+    return copy;
+}
+
 static uint64_t bit(const struct wp_json_writer *w)
 {
     return (uint64_t)1 << w->depth;

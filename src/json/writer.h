@@ -9,6 +9,7 @@
 #ifndef WP_JSON_WRITER_H
 #define WP_JSON_WRITER_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 
 struct wp_json_writer {
@@ -39,6 +40,8 @@ void wp_json_append_double(struct wp_buf *buf, double value);
 void wp_json_append_decimal(struct wp_buf *buf, double value, uint32_t places);
 // With quotes.
 void wp_json_append_string(struct wp_buf *buf, wp_view value);
+// The same in the arena; ptr NULL when memory is short.
+wp_view wp_json_quoted(struct wp_arena *arena, wp_view value) WP_WARN_UNUSED;
 
 static inline void wp_json_open_object(struct wp_json_writer *w, const char *key)
 {

@@ -45,13 +45,9 @@ static void replace(struct wp_build *build, wp_view part, wp_view text)
 // A JSON string with quotes, in the arena; ptr NULL without memory.
 static wp_view json_string(struct wp_build *build, wp_view text)
 {
-    struct wp_buf buf = wp_buf_make(6 * text.len + 2);
-    wp_json_append_string(&buf, text);
-    wp_view copy =
-        wp_buf_ok(&buf) ? wp_arena_copy(build->arena, wp_buf_view(&buf)) : (wp_view){NULL, 0};
-    wp_buf_free(&buf);
-    build->no_memory |= copy.ptr == NULL;
-    return copy;
+    wp_view string = wp_json_quoted(build->arena, text);
+    build->no_memory |= string.ptr == NULL;
+    return string;
 }
 
 // Text of a JSON string; empty if it is none.
