@@ -135,6 +135,7 @@ static void send_upstream(struct wp_exchange *x)
     const struct wp_deployment_config *deployment = current_try(x)->deployment;
     uint32_t timeout_ms = head_timeout_ms(x, deployment);
     struct wp_call_request request = wp_upstream_call(x->upstream);
+    request.arena = x->body_arena;
     request.first_byte_timeout_ms = timeout_ms;
     request.idle_timeout_ms =
         x->request.stream ? first_of(deployment->stream_idle_timeout_ms, 300000, 0) : timeout_ms;

@@ -361,6 +361,7 @@ static void send(struct warm *w)
         return;
     }
     struct wp_call_request request = wp_upstream_call(&w->upstream);
+    request.arena = w->arena;
     request.first_byte_timeout_ms = request.idle_timeout_ms = TIMEOUT_MS;
     request.allow_link_local = w->group.deployments[w->index]->allow_link_local;
     w->begun_ns = wp_now_ns();

@@ -69,10 +69,9 @@ struct wp_call {
     struct wp_arena *arena;
     struct wp_message message;
     bool message_ready;
-    struct wp_buf ahead; // bytes kept while paused
-    struct wp_buf head;  // of the request, until its answer begins
-    const wp_view *body;
-    size_t body_count;
+    struct wp_buf ahead;  // bytes kept while paused
+    const wp_view *spans; // of the request, until its answer begins
+    size_t span_count;
     bool tls, is_head, retry_stale, allow_link_local, reused, answered, paused, done, ended;
     struct wp_addresses *addresses; // while a connection is being opened
     size_t address;                 // being tried
@@ -183,7 +182,6 @@ static void free_call(void *arg)
     WP_CHECK_MAGIC(call, CALL_MAGIC);
     wp_message_free(&call->message);
     wp_buf_free(&call->ahead);
-    wp_buf_free(&call->head);
     wp_free(call->addresses);
     call->magic = 0;
     wp_arena_destroy(call->arena); // with the call in it
@@ -303,7 +301,6 @@ static bool message_head(void *arg, struct wp_message *message)
     if (status < 200)
         return true;
     call->answered = true;
-    wp_buf_free(&call->head);
     message->no_body = call->is_head || status == 204 || status == 304;
     arm(call, call->idle_ms, WP_ERR_UPSTREAM_TIMEOUT);
     call->events->on_head(call->state, status, &message->headers);
@@ -418,17 +415,11 @@ static void conn_writable(void *arg)
 
 static void send_request(struct wp_call *call)
 {
-    wp_view head = wp_buf_view(&call->head);
     call->timing.connected = wp_loop_now_ns(call->client->loop);
     call->timing.sent = 0; // of this connection
     wp_message_begin(&call->message, call->arena);
     call->message_ready = true;
-    enum wp_err err = wp_conn_write(call->link->conn, &head, 1);
-    if (err != WP_OK) {
-        fail_later(call, err, "writing");
-        return;
-    }
-    wp_conn_write_spans(call->link->conn, call->body, call->body_count);
+    wp_conn_write_spans(call->link->conn, call->spans, call->span_count);
     arm(call, call->first_byte_ms, WP_ERR_UPSTREAM_TIMEOUT);
 }
 
@@ -591,23 +582,43 @@ static void append_length(struct wp_buf *head, const struct wp_call_request *req
     wp_buf_append(head, WP_VIEW("\r\n"));
 }
 
-static bool build_head(struct wp_call *call, const struct wp_call_request *request)
+// ptr NULL: memory is short.
+static wp_view build_head(const struct wp_call_request *request)
 {
     const struct wp_header *headers = request->headers + request->lines.count;
     size_t count = request->header_count - request->lines.count;
-    struct wp_buf *head = &call->head;
-    *head = wp_buf_make(HEAD_MAX);
-    (void)wp_buf_reserve(head, HEAD_ROOM + request->target.len + request->lines.text.len +
-                                   wp_header_lines_size(headers, count));
-    wp_buf_append(head, request->method);
-    wp_buf_append(head, WP_VIEW(" "));
-    wp_buf_append(head, request->target);
-    wp_buf_append(head, WP_VIEW(" HTTP/1.1\r\n"));
-    wp_buf_append(head, request->lines.text);
-    wp_header_lines_append(head, headers, count);
-    append_length(head, request);
-    wp_buf_append(head, WP_VIEW("\r\n"));
-    return wp_buf_ok(head);
+    size_t size = HEAD_ROOM + request->method.len + request->target.len + request->lines.text.len +
+                  wp_header_lines_size(headers, count);
+    char *room = size > HEAD_MAX ? NULL : wp_arena_raw(request->arena, size);
+    if (room == NULL)
+        return (wp_view){NULL, 0};
+    struct wp_buf head = wp_buf_make_in(room, size, size);
+    wp_buf_append(&head, request->method);
+    wp_buf_append(&head, WP_VIEW(" "));
+    wp_buf_append(&head, request->target);
+    wp_buf_append(&head, WP_VIEW(" HTTP/1.1\r\n"));
+    wp_buf_append(&head, request->lines.text);
+    wp_header_lines_append(&head, headers, count);
+    append_length(&head, request);
+    wp_buf_append(&head, WP_VIEW("\r\n"));
+    WP_CHECK(wp_buf_ok(&head));
+    return wp_buf_view(&head);
+}
+
+// What is sent: the head, and the body behind it.
+static bool lay_out(struct wp_call *call, const struct wp_call_request *request)
+{
+    wp_view head = build_head(request);
+    size_t size = (request->body_count + 1) * sizeof(wp_view);
+    wp_view *spans = head.ptr == NULL ? NULL : wp_arena_raw(request->arena, size);
+    if (spans == NULL)
+        return false;
+    spans[0] = head;
+    if (request->body_count > 0)
+        memcpy(spans + 1, request->body, request->body_count * sizeof(*spans));
+    call->spans = spans;
+    call->span_count = request->body_count + 1;
+    return true;
 }
 
 static struct wp_call *new_call(struct wp_client *client, const struct wp_call_request *request,
@@ -627,8 +638,6 @@ static struct wp_call *new_call(struct wp_client *client, const struct wp_call_r
     call->tls = request->tls;
     call->port = request->port;
     call->is_head = wp_view_is(request->method, "HEAD");
-    call->body = request->body;
-    call->body_count = request->body_count;
     call->retry_stale = request->retry_stale;
     call->connect_ms = request->connect_timeout_ms != 0 ? request->connect_timeout_ms : CONNECT_MS;
     call->first_byte_ms = request->first_byte_timeout_ms;
@@ -652,7 +661,7 @@ enum wp_err wp_call_start(struct wp_client *client, const struct wp_call_request
     if (call == NULL)
         return WP_ERR_NO_MEMORY;
     call->origin = origin;
-    if (!build_head(call, request)) {
+    if (!lay_out(call, request)) {
         free_call(call);
         return WP_ERR_NO_MEMORY;
     }

@@ -54,6 +54,7 @@ struct wp_call_request {
     struct wp_header_lines lines; // of the first of `headers`; none: they are written here
     const wp_view *body;          // spans; must live until on_head or the last callback
     size_t body_count;
+    struct wp_arena *arena;         // where the head is written; must live as long
     uint32_t connect_timeout_ms;    // TCP and TLS (default 10 s when 0)
     uint32_t first_byte_timeout_ms; // from request sent to head complete (0: none)
     uint32_t idle_timeout_ms;       // between reads of the body (0: none)
@@ -66,7 +67,7 @@ struct wp_call_request {
 };
 
 // Starts it. The request struct, its strings and headers are read during this call, except the
-// body spans. Callbacks come later, never from within. WP_ERR_NO_MEMORY.
+// spans' bytes. Callbacks come later, never from within. WP_ERR_NO_MEMORY.
 enum wp_err wp_call_start(struct wp_client *client, const struct wp_call_request *request,
                           const struct wp_call_events *events, void *state,
                           struct wp_call **out) WP_WARN_UNUSED;

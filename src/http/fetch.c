@@ -128,6 +128,7 @@ bool wp_fetch_call(struct wp_fetch *fetch, const char *method, wp_view text, uin
         .header_count = fetch->headers.count,
         .body = &fetch->body,
         .body_count = fetch->body.len > 0 ? 1 : 0,
+        .arena = fetch->arena,
         .connect_timeout_ms = timeout_ms,
         .first_byte_timeout_ms = timeout_ms,
         .idle_timeout_ms = timeout_ms,

@@ -93,6 +93,7 @@ struct outcome {
     struct wp_loop *loop;
     struct wp_client *client;
     struct wp_call *call;
+    struct wp_arena *arena;
     struct wp_buf body;
     uint32_t patience_ms; // with a silent peer
     uint32_t connect_ms;
@@ -140,6 +141,8 @@ static void open_client(struct outcome *outcome)
     wp_client_config_default(&config);
     assert_ok(wp_loop_create(&outcome->loop));
     assert_ok(wp_client_create(outcome->loop, &config, &outcome->client));
+    outcome->arena = wp_arena_create(0);
+    assert_non_null(outcome->arena);
 }
 
 static void close_client(struct outcome *outcome)
@@ -147,6 +150,7 @@ static void close_client(struct outcome *outcome)
     wp_client_destroy(outcome->client);
     wp_loop_destroy(outcome->loop);
     wp_buf_free(&outcome->body);
+    wp_arena_destroy(outcome->arena);
 }
 
 static void stand_still(void *arg)
@@ -169,6 +173,7 @@ static void ask_with(struct outcome *outcome, uint16_t port, const struct wp_hea
         .lines = lines,
         .body = body,
         .body_count = 2,
+        .arena = outcome->arena,
         .connect_timeout_ms = outcome->connect_ms,
         .first_byte_timeout_ms = outcome->patience_ms,
         .idle_timeout_ms = outcome->patience_ms,
