@@ -432,29 +432,46 @@ static void begin_answer(struct wp_exchange *x, const struct wp_headers *headers
         fail_locally(x, err, "the answer's content type does not fit the request");
 }
 
-static uint64_t number(const struct wp_headers *headers, const char *name)
+static struct wp_limit_report read_limits(const struct wp_headers *headers)
 {
-    uint64_t value;
-    return wp_view_parse_u64(wp_headers_get(headers, name), &value) ? value : 0;
+    static const wp_view prefix = {"anthropic-ratelimit-", 20};
+    static const struct {
+        wp_view name;
+        size_t offset;
+    } rows[] = {
+        {{"requests-limit", 14}, offsetof(struct wp_limit_report, requests_limit)},
+        {{"requests-remaining", 18}, offsetof(struct wp_limit_report, requests_remaining)},
+        {{"input-tokens-limit", 18}, offsetof(struct wp_limit_report, input_limit)},
+        {{"input-tokens-remaining", 22}, offsetof(struct wp_limit_report, input_remaining)},
+        {{"tokens-limit", 12}, offsetof(struct wp_limit_report, tokens_limit)},
+        {{"tokens-remaining", 16}, offsetof(struct wp_limit_report, tokens_remaining)},
+    };
+    struct wp_limit_report report = {0};
+    for (size_t i = 0; i < headers->count; i++) {
+        const struct wp_header *header = &headers->list[i];
+        if (!wp_view_starts_with_nocase(header->name, prefix))
+            continue;
+        wp_view name = wp_view_skip(header->name, prefix.len);
+        for (size_t k = 0; k < WP_COUNT_OF(rows); k++) {
+            uint64_t *field = (uint64_t *)(void *)((char *)&report + rows[k].offset);
+            if (wp_view_eq_nocase(name, rows[k].name))
+                (void)wp_view_parse_u64(header->value, field);
+        }
+    }
+    return report;
 }
 
 // What the answer's head says about the cache's scope and the limits.
 static void learn_domains(struct wp_exchange *x, const struct wp_headers *headers)
 {
     struct wp_router *router = x->gateway->router;
-    const struct wp_limit_report report = {
-        .requests_limit = number(headers, "anthropic-ratelimit-requests-limit"),
-        .requests_remaining = number(headers, "anthropic-ratelimit-requests-remaining"),
-        .input_limit = number(headers, "anthropic-ratelimit-input-tokens-limit"),
-        .input_remaining = number(headers, "anthropic-ratelimit-input-tokens-remaining"),
-        .tokens_limit = number(headers, "anthropic-ratelimit-tokens-limit"),
-        .tokens_remaining = number(headers, "anthropic-ratelimit-tokens-remaining"),
-    };
-    wp_router_learn_organisation(router, &x->attempt,
-                                 wp_headers_get(headers, "anthropic-organization-id"));
+    const struct wp_limit_report report = read_limits(headers);
+    wp_view organisation = wp_headers_get(headers, "anthropic-organization-id");
+    wp_view scope = wp_headers_get(headers, "anthropic-workspace-id");
+    if (organisation.len > 0)
+        wp_router_learn_organisation(router, &x->attempt, organisation);
     if (report.requests_limit + report.input_limit + report.tokens_limit > 0)
         wp_router_report_limits(router, &x->attempt, &report, wp_now_ns());
-    wp_view scope = wp_headers_get(headers, "anthropic-workspace-id");
     if (scope.len > 0)
         wp_router_learn_scope(router, &x->attempt, scope);
 }
@@ -548,7 +565,11 @@ static void on_end(void *state)
         end_of_error(x);
         return;
     }
-    wp_answer_finish(x->answer, wp_exchange_write, x);
+    struct wp_document document = {.count = 0};
+    if (x->answer_options.stream)
+        wp_answer_finish(x->answer, wp_exchange_write, x);
+    else
+        wp_answer_finish(x->answer, wp_document_add, &document);
     if (x->client_gone)
         return;
     if (x->answer->phase == WP_ANSWER_FAILED) {
@@ -564,7 +585,7 @@ static void on_end(void *state)
                        .latency_ns = first_byte_latency(x),
                        .now_ns = wp_loop_now_ns(x->worker->loop),
                    });
-    wp_exchange_complete(x);
+    wp_exchange_complete(x, &document);
 }
 
 static void on_error(void *state, enum wp_err err, const char *detail)

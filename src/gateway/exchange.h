@@ -128,7 +128,7 @@ struct wp_exchange {
     uint64_t chunk_ns;   // when the bytes arrived that are being worked on, until the commit
 
     // the client
-    struct wp_buf hold;    // client bytes not yet sent: before commit, or a JSON answer
+    struct wp_buf hold;    // client bytes not yet sent, before the commit; what a row shows of JSON
     struct wp_buf *gather; // while one piece of the answer is worked on: its events leave together
     bool committed;        // the response head has been sent
     bool writing_failed;
@@ -199,6 +199,12 @@ void wp_exchange_fail_unavailable(struct wp_exchange *x);
 
 // relay.c: the client side.
 void wp_exchange_write(void *exchange, wp_view bytes); // wp_answer_write
+// A JSON answer as it is handed over: nothing of it is copied until it is sent.
+struct wp_document {
+    wp_view parts[WP_ANSWER_PARTS];
+    size_t count;
+};
+void wp_document_add(void *document, wp_view bytes); // wp_answer_write
 // A piece of the upstream's answer: what it yields for the client is sent at once, as one. False:
 // memory is short.
 bool wp_exchange_feed(struct wp_exchange *x, wp_view bytes) WP_WARN_UNUSED;
@@ -206,8 +212,8 @@ void wp_exchange_commit(struct wp_exchange *x);
 // The answer has begun and nothing will ask for the request again: gives its memory back, where
 // neither logs nor renewals want it.
 void wp_exchange_drop_body(struct wp_exchange *x);
-// The answer is complete.
-void wp_exchange_complete(struct wp_exchange *x);
+// The answer is complete; `document` holds it unless it is a stream.
+void wp_exchange_complete(struct wp_exchange *x, const struct wp_document *document);
 // Ends with an error: an envelope before the first byte, an event after it.
 void wp_exchange_fail(struct wp_exchange *x, enum wp_err err, wp_view message,
                       int64_t retry_after_ms);

@@ -184,30 +184,53 @@ void wp_exchange_commit(struct wp_exchange *x)
     arm_ping(x, keepalive_ms(x));
 }
 
-static void send_json(struct wp_exchange *x)
+void wp_document_add(void *document, wp_view bytes)
+{
+    struct wp_document *d = document;
+    WP_CHECK(d->count < WP_ANSWER_PARTS);
+    d->parts[d->count++] = bytes;
+}
+
+// A count as Bedrock's clients read it; false: memory is short.
+static bool as_bedrock_count(struct wp_exchange *x, struct wp_document *document)
+{
+    wp_view whole = wp_arena_concat(x->arena, document->parts, document->count);
+    if (whole.ptr != NULL)
+        whole = wp_bedrock_count_answer(x->arena, whole);
+    *document = (struct wp_document){.parts = {whole}, .count = 1};
+    return whole.ptr != NULL;
+}
+
+// Of what goes to the client nothing else is left when the row is written.
+static void keep_for_row(struct wp_exchange *x, const struct wp_document *document)
+{
+    for (size_t i = 0; i < document->count; i++)
+        wp_buf_append(&x->hold, document->parts[i]);
+    if (!wp_buf_ok(&x->hold))
+        wp_buf_free(&x->hold);
+}
+
+static void send_json(struct wp_exchange *x, struct wp_document document)
 {
     struct wp_headers headers;
     x->commit_ns = wp_now_ns();
     x->http_status = x->upstream_status;
-    x->response_bytes = x->hold.len;
+    for (size_t i = 0; i < document.count; i++)
+        x->response_bytes += document.parts[i].len;
     x->ended = true;
-    if (!wp_buf_ok(&x->hold) || response_headers(x, &headers) != WP_OK) {
+    if (x->front->runtime->snapshot->general.store_prompts)
+        keep_for_row(x, &document);
+    bool counted = x->dialect == WP_DIALECT_BEDROCK && x->operation == WP_OP_COUNT_TOKENS;
+    if ((counted && !as_bedrock_count(x, &document)) || response_headers(x, &headers) != WP_OK) {
         x->err = WP_ERR_NO_MEMORY;
         wp_response_abort(x->front->request);
         return;
     }
-    wp_view body = wp_buf_view(&x->hold);
-    if (x->dialect == WP_DIALECT_BEDROCK && x->operation == WP_OP_COUNT_TOKENS)
-        body = wp_bedrock_count_answer(x->arena, body);
-    if (body.ptr == NULL) {
-        x->err = WP_ERR_NO_MEMORY;
-        wp_response_abort(x->front->request);
-        return;
-    }
-    wp_response_send(x->front->request, x->upstream_status, &headers, body);
+    wp_response_send_parts(x->front->request, x->upstream_status, &headers, document.parts,
+                           document.count);
 }
 
-void wp_exchange_complete(struct wp_exchange *x)
+void wp_exchange_complete(struct wp_exchange *x, const struct wp_document *document)
 {
     wp_timer_stop(&x->timer);
     wp_timer_stop(&x->ping);
@@ -218,7 +241,7 @@ void wp_exchange_complete(struct wp_exchange *x)
             wp_response_end(x->front->request);
         x->ended = true;
     } else {
-        send_json(x);
+        send_json(x, *document);
     }
     x->complete = true; // the books wait for on_closed: the answer leaves first
 }

@@ -162,24 +162,36 @@ void wp_response_abort(struct wp_server_request *request)
     wp_server_cut(client);
 }
 
-void wp_response_send(struct wp_server_request *request, int status,
-                      const struct wp_headers *headers, wp_view body)
+void wp_response_send_parts(struct wp_server_request *request, int status,
+                            const struct wp_headers *headers, const wp_view *body, size_t count)
 {
     char room[HEAD_ROOM];
     struct wp_buf head = wp_buf_make_in(room, sizeof(room), 1024 * 1024);
+    wp_view parts[1 + WP_RESPONSE_PARTS];
+    uint64_t length = 0;
     if (request->client == NULL || request->aborted || request->ended)
         return;
-    WP_CHECK(!request->started);
+    WP_CHECK(!request->started && count <= WP_RESPONSE_PARTS);
     request->started = true;
-    build_head(request, status, headers, body.len, &head);
-    const wp_view parts[] = {wp_buf_view(&head), request->silent ? WP_VIEW("") : body};
-    if (!wp_buf_ok(&head) || write_parts(request, parts, 2) != WP_OK) {
-        wp_buf_free(&head);
-        wp_response_abort(request);
-        return;
+    for (size_t i = 0; i < count; i++) {
+        parts[1 + i] = body[i];
+        length += body[i].len;
     }
+    build_head(request, status, headers, length, &head);
+    parts[0] = wp_buf_view(&head);
+    bool ok =
+        wp_buf_ok(&head) && write_parts(request, parts, request->silent ? 1 : 1 + count) == WP_OK;
     wp_buf_free(&head);
-    wp_response_end(request);
+    if (ok)
+        wp_response_end(request);
+    else
+        wp_response_abort(request);
+}
+
+void wp_response_send(struct wp_server_request *request, int status,
+                      const struct wp_headers *headers, wp_view body)
+{
+    wp_response_send_parts(request, status, headers, &body, 1);
 }
 
 bool wp_response_started(const struct wp_server_request *request)

@@ -124,6 +124,10 @@ void wp_response_abort(struct wp_server_request *request);
 // Head, body and end in one (one send). Copies `body` if needed.
 void wp_response_send(struct wp_server_request *request, int status,
                       const struct wp_headers *headers, wp_view body);
+// The same of a body in at most WP_RESPONSE_PARTS pieces.
+enum { WP_RESPONSE_PARTS = 3 };
+void wp_response_send_parts(struct wp_server_request *request, int status,
+                            const struct wp_headers *headers, const wp_view *body, size_t count);
 bool wp_response_started(const struct wp_server_request *request);
 uint64_t wp_response_bytes_queued(const struct wp_server_request *request);
 

@@ -2,6 +2,7 @@
 #include "provider/answer.h"
 
 #include "base/buf.h"
+#include "json/scan.h"
 #include "json/writer.h"
 
 enum { MAGIC = 0x57416e73 };
@@ -31,11 +32,14 @@ void wp_answer_fail_envelope(struct wp_answer_core *core, wp_view envelope)
 
 // --- form
 
-static bool is_media_type(const struct wp_headers *headers, const char *wanted)
+// Parameters may follow.
+static bool is_media_type(const struct wp_headers *headers, wp_view wanted)
 {
-    wp_view value = wp_headers_get(headers, "content-type"), type;
-    (void)wp_view_next_token(&value, ';', &type);
-    return wp_view_eq_nocase(wp_view_trim(type), wp_view_of(wanted));
+    wp_view value = wp_headers_get(headers, "content-type"), rest;
+    if (!wp_view_starts_with_nocase(value, wanted))
+        return false;
+    rest = wp_view_trim(wp_view_skip(value, wanted.len));
+    return rest.len == 0 || rest.ptr[0] == ';';
 }
 
 static bool is_identity(const struct wp_headers *headers)
@@ -52,12 +56,12 @@ static const struct wp_answer_ops *form_of(const struct wp_answer_options *optio
     if (options->status < 200 || options->status > 299 || !is_identity(headers))
         return NULL;
     if (!options->stream)
-        return is_media_type(headers, "application/json") ? &wp_answer_json_ops : NULL;
+        return is_media_type(headers, WP_VIEW("application/json")) ? &wp_answer_json_ops : NULL;
     if (wp_provider_ops(options->deployment->platform)->stream == WP_STREAM_EVENT_STREAM)
-        return is_media_type(headers, "application/vnd.amazon.eventstream")
+        return is_media_type(headers, WP_VIEW("application/vnd.amazon.eventstream"))
                    ? &wp_answer_event_stream_ops
                    : NULL;
-    return is_media_type(headers, "text/event-stream") ? &wp_answer_sse_ops : NULL;
+    return is_media_type(headers, WP_VIEW("text/event-stream")) ? &wp_answer_sse_ops : NULL;
 }
 
 // --- life
@@ -70,17 +74,12 @@ static void release(void *arg)
     core->magic = 0;
 }
 
-static bool quote_model(struct wp_answer_core *core, wp_view model)
+wp_view wp_answer_model(struct wp_answer_core *core, wp_view present)
 {
-    char room[256];
-    if (model.len == 0)
-        return true;
-    struct wp_buf buf = wp_buf_make_in(room, sizeof(room), sizeof(room) + 6 * model.len);
-    wp_json_append_string(&buf, model);
-    if (wp_buf_ok(&buf))
-        core->model = wp_arena_copy(core->source.arena, wp_buf_view(&buf));
-    wp_buf_free(&buf);
-    return core->model.ptr != NULL;
+    wp_view inner = wp_view_sub(present, 1, present.len - 1), name = core->model;
+    bool same = wp_json_is_string(present) && wp_view_eq(inner, name) &&
+                wp_view_find_char(name, '\\') == WP_NOT_FOUND;
+    return name.len == 0 || same ? present : wp_json_quoted(core->source.arena, name);
 }
 
 enum wp_err wp_answer_create(const struct wp_answer_options *options, struct wp_answer **out)
@@ -98,8 +97,8 @@ enum wp_err wp_answer_create(const struct wp_answer_options *options, struct wp_
     core->source = (struct wp_error_source){options->deployment, options->headers, options->arena};
     core->held = wp_buf_make(WP_ANSWER_HELD_MAX);
     ops->init(core);
-    if (!quote_model(core, options->requested_model) ||
-        !wp_arena_on_destroy(options->arena, release, core)) {
+    core->model = options->requested_model;
+    if (!wp_arena_on_destroy(options->arena, release, core)) {
         release(core);
         return WP_ERR_NO_MEMORY;
     }
@@ -132,6 +131,8 @@ void wp_answer_finish(struct wp_answer *answer, wp_answer_write write, void *arg
 // The deployment's limits and account are the operator's business; the client is told its own.
 static bool is_shown(wp_view name)
 {
+    if (!wp_view_starts_with_nocase(name, WP_VIEW("anthropic-")))
+        return wp_view_eq_nocase(name, WP_VIEW("request-id"));
     static const wp_view hidden[] = {
         {"anthropic-ratelimit-", 20},      {"anthropic-priority-", 19},    {"anthropic-fast-", 15},
         {"anthropic-organization-id", 25}, {"anthropic-workspace-id", 22},
@@ -140,8 +141,7 @@ static bool is_shown(wp_view name)
         if (wp_view_starts_with_nocase(name, hidden[i]))
             return false;
     }
-    return wp_view_starts_with_nocase(name, WP_VIEW("anthropic-")) ||
-           wp_view_eq_nocase(name, WP_VIEW("request-id"));
+    return true;
 }
 
 enum wp_err wp_answer_headers(const struct wp_answer_options *options, struct wp_headers *out)
@@ -149,7 +149,7 @@ enum wp_err wp_answer_headers(const struct wp_answer_options *options, struct wp
     const struct wp_headers *headers = options->headers;
     for (size_t i = 0; i < headers->count; i++) {
         const struct wp_header *header = &headers->list[i];
-        if (!is_shown(header->name) || wp_headers_is_hop_by_hop(headers, header->name) ||
+        if (!is_shown(header->name) || wp_headers_in_connection(headers, header->name) ||
             !wp_header_value_valid(header->value))
             continue;
         enum wp_err err = wp_headers_add(out, header->name, header->value);

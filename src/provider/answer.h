@@ -20,7 +20,7 @@ struct wp_answer_core {
     uint32_t magic;
     struct wp_answer answer;
     struct wp_error_source source;
-    wp_view model;         // the requested name as a JSON string with quotes; empty: left alone
+    wp_view model;         // the requested name; empty: the answer's is left alone
     wp_answer_write write; // during a call of feed or finish
     void *write_arg;
     bool ending; // the upstream's body is over: what is left of it may be half an event
@@ -52,6 +52,9 @@ static inline bool wp_answer_over(const struct wp_answer_core *core)
 {
     return core->answer.phase == WP_ANSWER_COMPLETE || core->answer.phase == WP_ANSWER_FAILED;
 }
+// What the client reads in place of the answer's model, `present` with its quotes: that itself
+// where it is the name that was asked for, or none was. ptr NULL: memory is short.
+wp_view wp_answer_model(struct wp_answer_core *core, wp_view present) WP_WARN_UNUSED;
 // One event of the Messages stream. `raw` are the bytes that carried it; empty: it is framed here.
 void wp_answer_event(struct wp_answer_core *core, wp_view name, wp_view data, wp_view raw);
 // The "type" of an event's JSON; empty if it has none.

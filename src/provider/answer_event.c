@@ -150,11 +150,16 @@ static void on_message_start(struct wp_answer_core *core, wp_view name, wp_view 
         return;
     }
     read_message(core, message, &model);
+    wp_view with = model.len == 0 ? model : wp_answer_model(core, model);
+    if (with.ptr == NULL && model.len > 0) {
+        wp_answer_fail(core, WP_ERR_NO_MEMORY, "no memory for the model's name");
+        return;
+    }
     release_held(core);
     if (answer->phase == WP_ANSWER_EMPTY)
         answer->phase = WP_ANSWER_STARTED;
-    if (core->model.len > 0 && model.len > 0)
-        put_replaced(core, name, data, raw, model, core->model);
+    if (with.ptr != model.ptr)
+        put_replaced(core, name, data, raw, model, with);
     else
         put_event(core, name, data, raw);
 }

@@ -24,23 +24,25 @@ static void feed(struct wp_answer_core *core, wp_view bytes)
                    large ? "the upstream's answer is too large" : "no memory for the answer");
 }
 
+// NULL: of no interest.
 static wp_view *member_of(struct members *members, wp_view key)
 {
-    static const struct {
-        wp_view name;
-        size_t offset;
-    } wanted[] = {
-        {{"type", 4}, offsetof(struct members, type)},
-        {{"id", 2}, offsetof(struct members, id)},
-        {{"model", 5}, offsetof(struct members, model)},
-        {{"content", 7}, offsetof(struct members, content)},
-        {{"stop_reason", 11}, offsetof(struct members, stop_reason)},
-        {{"inputTokens", 11}, offsetof(struct members, input_tokens)},
-    };
-    for (size_t i = 0; i < WP_COUNT_OF(wanted); i++)
-        if (wp_view_eq(key, wanted[i].name))
-            return (wp_view *)(void *)((char *)members + wanted[i].offset);
-    return NULL;
+    switch (key.len) {
+    case 2:
+        return wp_view_is(key, "id") ? &members->id : NULL;
+    case 4:
+        return wp_view_is(key, "type") ? &members->type : NULL;
+    case 5:
+        return wp_view_is(key, "model") ? &members->model : NULL;
+    case 7:
+        return wp_view_is(key, "content") ? &members->content : NULL;
+    case 11:
+        return wp_view_is(key, "stop_reason")   ? &members->stop_reason
+               : wp_view_is(key, "inputTokens") ? &members->input_tokens
+                                                : NULL;
+    default:
+        return NULL;
+    }
 }
 
 // False: it is not one JSON object.
@@ -96,13 +98,18 @@ static void put_count(struct wp_answer_core *core, wp_view count)
 
 static void put_document(struct wp_answer_core *core, wp_view json, wp_view model)
 {
-    if (core->model.len == 0 || model.len == 0) {
+    wp_view with = model.len == 0 ? model : wp_answer_model(core, model);
+    if (with.ptr == NULL && model.len > 0) {
+        wp_answer_fail(core, WP_ERR_NO_MEMORY, "no memory for the model's name");
+        return;
+    }
+    if (with.ptr == model.ptr) {
         put(core, json);
         return;
     }
     size_t from = (size_t)(model.ptr - json.ptr);
     put(core, wp_view_sub(json, 0, from));
-    put(core, core->model);
+    put(core, with);
     put(core, wp_view_skip(json, from + model.len));
 }
 
@@ -123,7 +130,8 @@ static void finish(struct wp_answer_core *core)
         put_count(core, members.input_tokens);
     else
         put_document(core, json, members.model);
-    core->answer.phase = WP_ANSWER_COMPLETE;
+    if (!wp_answer_over(core))
+        core->answer.phase = WP_ANSWER_COMPLETE;
 }
 
 static void release(struct wp_answer_core *core)

@@ -125,7 +125,7 @@ enum wp_answer_phase {
 struct wp_answer_options {
     const struct wp_deployment_config *deployment;
     bool stream;             // the client asked for SSE
-    wp_view requested_model; // put into the answer's "model"
+    wp_view requested_model; // put into the answer's "model"; lives as long as the answer
     int status;
     const struct wp_headers *headers; // upstream's
     struct wp_arena *arena;
@@ -144,7 +144,7 @@ struct wp_answer {
     void *impl;
 };
 
-// Bytes for the client; valid during the call.
+// Bytes for the client; valid during the call, those of a JSON answer as long as the answer.
 typedef void (*wp_answer_write)(void *arg, wp_view bytes);
 
 // WP_ERR_PROTOCOL when status and content type do not fit (HTML with 200 …), WP_ERR_NO_MEMORY.
@@ -155,7 +155,8 @@ enum wp_err wp_answer_create(const struct wp_answer_options *options,
 // itself: the exchange decides what becomes of it.
 void wp_answer_feed(struct wp_answer *answer, wp_view bytes, wp_answer_write write, void *arg);
 // The upstream's body has ended: a stream without message_stop becomes FAILED (INCOMPLETE); a JSON
-// answer is written now, COMPLETE.
+// answer is written now, COMPLETE, in at most WP_ANSWER_PARTS pieces.
+enum { WP_ANSWER_PARTS = 3 };
 void wp_answer_finish(struct wp_answer *answer, wp_answer_write write, void *arg);
 // Response headers for the client taken from the upstream (request-id, also from x-amzn-requestid;
 // anthropic-*; hop-by-hop, length, encoding, rate-limit and account headers left out; content-type

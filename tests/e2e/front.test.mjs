@@ -200,9 +200,11 @@ test("prompts stay out of the ledger and the logs unless asked for", async (t) =
   const stored = await startPair(t, {
     config: () => twoAccounts(`\ngeneral_settings:\n  master_key: ${masterKey}\n  store_prompts_in_spend_logs: true\n`),
   });
-  await (await stored.gateway.post("/v1/messages", ask)).text();
+  const answer = await (await stored.gateway.post("/v1/messages", ask)).json();
   const [row] = await stored.gateway.rows(1);
-  assert.ok(JSON.stringify(await stored.gateway.get(`/spend/logs/ui/${row.request_id}`)).includes(marker));
+  const detail = await stored.gateway.get(`/spend/logs/ui/${row.request_id}`);
+  assert.ok(JSON.stringify(detail.request_body).includes(marker));
+  assert.deepEqual(detail.response_body, answer);
 });
 
 test("B25 SIGTERM lets streams run to their end, refuses new ones, and ends with 0", async (t) => {
