@@ -60,27 +60,25 @@ enum wp_json_kind wp_json_peek(struct wp_json_scan *scan)
 
 // Strings ----------------------------------------------------------------------------------------
 
-#ifdef WP_JSON_WIDE
-// Keys and most values are short and plain: one look at sixteen bytes finds their end.
-static inline bool is_short(const struct wp_json_scan *scan, size_t begin, size_t *end)
+enum { SHORT = 16 };
+
+// Keys and most values are short and plain: one look at sixteen bytes finds their end. `text`
+// stands behind the opening quote; *len: bytes before the closing one.
+static inline bool is_short(const char *text, size_t *len)
 {
-    if (begin + 16 > scan->source.len)
-        return false;
-    const char *text = scan->source.ptr + begin;
+#ifdef WP_JSON_WIDE
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)text);
     uint32_t quotes = wp_json_quotes(bytes), others = wp_json_not_plain(bytes);
-    if (quotes == 0 || (others & (quotes - 1) & ~quotes) != 0)
-        return false;
-    *end = begin + (uint32_t)__builtin_ctz(quotes);
-    return true;
-}
+    *len = quotes == 0 ? SHORT : (size_t)__builtin_ctz(quotes);
+    return quotes != 0 && (others & (quotes - 1) & ~quotes) == 0;
 #else
-static inline bool is_short(const struct wp_json_scan *scan, size_t begin, size_t *end)
-{
-    (void)scan, (void)begin, (void)end;
-    return false;
-}
+    *len = 0;
+    while (*len < SHORT && text[*len] != '"' && text[*len] != '\\' && text[*len] >= ' ' &&
+           text[*len] <= '~')
+        ++*len;
+    return *len < SHORT && text[*len] == '"';
 #endif
+}
 
 static __attribute__((noinline)) bool skip_long_string(struct wp_json_scan *scan)
 {
@@ -117,10 +115,10 @@ static __attribute__((noinline)) bool skip_long_string(struct wp_json_scan *scan
 // Stands on the opening quote; afterwards behind the closing one.
 static inline bool skip_string(struct wp_json_scan *scan)
 {
-    size_t end;
-    if (!is_short(scan, scan->at + 1, &end))
+    size_t begin = scan->at + 1, len;
+    if (begin + SHORT > scan->source.len || !is_short(scan->source.ptr + begin, &len))
         return skip_long_string(scan);
-    scan->at = end + 1;
+    scan->at = begin + len + 1;
     return true;
 }
 
@@ -266,8 +264,26 @@ static inline bool read_key(struct wp_json_scan *scan, wp_view *key)
     return true;
 }
 
+// A member as machines write it, ,"key": without a space.
+static inline bool next_key_at_once(struct wp_json_scan *scan, wp_view *key)
+{
+    enum { MOST = sizeof(",\"\":") + SHORT };
+    const char *text = scan->source.ptr + scan->at;
+    size_t len;
+    if (scan->error != NULL || scan->at + MOST > scan->source.len ||
+        (!scan->first && *text++ != ',') || text[0] != '"' || !is_short(text + 1, &len) ||
+        text[len + 2] != ':')
+        return false;
+    *key = wp_view_make(text + 1, len);
+    scan->at = (size_t)(text + len + 3 - scan->source.ptr);
+    scan->first = false;
+    return true;
+}
+
 bool wp_json_next_key(struct wp_json_scan *scan, wp_view *key)
 {
+    if (next_key_at_once(scan, key))
+        return true;
     if (next_item(scan, '}') && read_key(scan, key))
         return true;
     *key = (wp_view){NULL, 0};
