@@ -139,6 +139,24 @@ struct wp_hash128 wp_hash128(const struct wp_hash_key *key, wp_view data)
     return (struct wp_hash128){hash.low64, hash.high64};
 }
 
+// The same for what XXH3 hashes without a loop.
+static inline __attribute__((flatten)) struct wp_hash128 hash_short(const struct wp_hash_key *key,
+                                                                    wp_view data)
+{
+    if (data.len == 0 || data.len > 16)
+        __builtin_unreachable();
+    XXH128_hash_t hash =
+        XXH3_128bits_withSecret(data.ptr, data.len, key->secret, WP_HASH_SECRET_LEN);
+    return (struct wp_hash128){hash.low64, hash.high64};
+}
+
+static struct wp_hash128 hash_data(const struct wp_hash_key *key, wp_view data)
+{
+    if (data.len == 0)
+        return key->nothing;
+    return data.len <= 16 ? hash_short(key, data) : wp_hash128(key, data);
+}
+
 struct link {
     struct wp_hash128 previous, data;
     uint64_t tag, len;
@@ -157,7 +175,6 @@ struct wp_hash128 wp_hash128_link(const struct wp_hash_key *key, struct wp_hash1
                                   uint32_t tag, wp_view data)
 {
     // Hash the data, then the fixed-size tuple: no streaming state, nothing allocated.
-    const struct link link = {previous, data.len == 0 ? key->nothing : wp_hash128(key, data), tag,
-                              data.len};
+    const struct link link = {previous, hash_data(key, data), tag, data.len};
     return hash_link(key, &link);
 }

@@ -28,6 +28,7 @@ uint64_t wp_draw(uint64_t *state)
 static double log_mantissa(double m)
 {
     double t = (m - 1) / (m + 1), square = t * t, power = t, sum = 0;
+#pragma GCC unroll 12
     for (int k = 1; k <= 23; k += 2) {
         sum += power / k;
         power *= square;
