@@ -100,12 +100,25 @@ static bool reserve(struct wp_bufq *queue, size_t len, struct wp_chunk **first)
     return true;
 }
 
+static void fill(struct wp_chunk *chunk, wp_view v)
+{
+    memcpy(chunk->data + chunk->end, v.ptr, v.len);
+    chunk->end += (uint32_t)v.len;
+}
+
 bool wp_bufq_append(struct wp_bufq *queue, wp_view v)
 {
     struct wp_chunk *fresh;
     if (v.len == 0)
         return true;
-    if (v.len > queue->max - queue->len || !reserve(queue, v.len, &fresh))
+    if (v.len > queue->max - queue->len)
+        return false;
+    if (queue->tail != NULL && v.len <= CHUNK_DATA - queue->tail->end) {
+        fill(queue->tail, v);
+        queue->len += v.len;
+        return true;
+    }
+    if (!reserve(queue, v.len, &fresh))
         return false;
     queue->len += v.len;
     if (queue->tail == NULL) {
@@ -121,8 +134,7 @@ bool wp_bufq_append(struct wp_bufq *queue, wp_view v)
             continue;
         }
         size_t part = v.len < room ? v.len : room;
-        memcpy(queue->tail->data + queue->tail->end, v.ptr, part);
-        queue->tail->end += (uint32_t)part;
+        fill(queue->tail, wp_view_make(v.ptr, part));
         v = wp_view_skip(v, part);
     }
     return true;

@@ -87,8 +87,8 @@ static enum wp_err write_parts(struct wp_server_request *request, const wp_view 
 {
     struct client *client = request->client;
     enum wp_err err = wp_conn_write(client->conn, parts, count);
-    if (err == WP_OK && wp_conn_sending(client->conn) && !wp_timer_active(&client->write_timer) &&
-        wp_conn_queued(client->conn) > WP_CONN_HIGH)
+    if (err == WP_OK && wp_conn_queued(client->conn) > WP_CONN_HIGH &&
+        !wp_timer_active(&client->write_timer))
         wp_timer_start(&client->write_timer, client->server->limits.write_idle_ms);
     return err == WP_OK ? WP_OK : WP_ERR_CLIENT_GONE;
 }

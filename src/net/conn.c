@@ -207,17 +207,17 @@ enum wp_err wp_conn_write(struct wp_conn *conn, const wp_view *parts, size_t cou
     size_t sent = 0;
     if (conn->failed || conn->state == CLOSED)
         return WP_ERR_RESET;
-    if (conn->state == OPEN && !wp_conn_sending(conn) && conn->tls == NULL &&
-        total_of(parts, count) >= DIRECT_MIN)
+    bool idle = conn->state == OPEN && !wp_conn_sending(conn) && conn->tls == NULL;
+    if (idle && total_of(parts, count) >= DIRECT_MIN)
         write_direct(conn, parts, count, &sent);
-    for (size_t i = 0; i < count && !conn->failed; i++) {
-        wp_view part = wp_view_skip(parts[i], sent < parts[i].len ? sent : parts[i].len);
-        sent -= sent < parts[i].len ? sent : parts[i].len;
-        if (!wp_bufq_append(&conn->queue, part))
-            return WP_ERR_NO_MEMORY;
-    }
     if (conn->failed)
         return WP_ERR_RESET;
+    for (size_t i = 0; i < count; i++) {
+        size_t skip = sent < parts[i].len ? sent : parts[i].len;
+        sent -= skip;
+        if (!wp_bufq_append(&conn->queue, wp_view_skip(parts[i], skip)))
+            return WP_ERR_NO_MEMORY;
+    }
     if (conn->queue.len > WP_CONN_HIGH)
         conn->above_high = true;
     if (wp_conn_sending(conn))
