@@ -63,6 +63,8 @@ void wp_exchange_cancel_attempt(struct wp_exchange *x, enum wp_outcome outcome)
         wp_call_cancel(x->call);
         x->call = NULL;
     }
+    if (!x->attempt_open)
+        return;
     end_attempt(x, &(struct wp_outcome_detail){
                        .outcome = outcome,
                        .kind = WP_KIND_DEFAULT,

@@ -358,7 +358,8 @@ enum wp_err wp_gateway_configure(struct wp_gateway *gateway, struct wp_snapshot 
 
 static void add(_Atomic uint64_t *counter, uint64_t value)
 {
-    atomic_fetch_add_explicit(counter, value, memory_order_relaxed);
+    if (value != 0) // a locked instruction for nothing
+        atomic_fetch_add_explicit(counter, value, memory_order_relaxed);
 }
 
 void wp_gateway_submit(struct wp_gateway *gateway, const struct wp_record *record)

@@ -106,6 +106,10 @@ static void *run(void *arg)
     char name[16];
     snprintf(name, sizeof(name), "worker-%u", worker->index);
     pthread_setname_np(pthread_self(), name);
+    // Nobody cancels a worker. While its thread is one that might be cancelled anywhere, the C
+    // library's calls to send, receive and wait spare two locked instructions each, by which they
+    // would first make it so.
+    pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, NULL);
     wp_loop_run(worker->loop);
     atomic_fetch_add(&worker->crew->finished, 1);
     return NULL;
