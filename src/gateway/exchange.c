@@ -69,10 +69,10 @@ static bool session_value_ok(wp_view value)
 
 static wp_view session_of(const struct wp_headers *headers)
 {
-    static const char *const names[] = {"x-litellm-trace-id", "x-litellm-session-id",
-                                        "x-claude-code-session-id"};
+    static const wp_view names[] = {
+        {"x-litellm-trace-id", 18}, {"x-litellm-session-id", 20}, {"x-claude-code-session-id", 24}};
     for (size_t i = 0; i < WP_COUNT_OF(names); i++) {
-        wp_view value = wp_headers_get(headers, names[i]);
+        wp_view value = wp_headers_find(headers, names[i]);
         if (session_value_ok(value))
             return value;
     }

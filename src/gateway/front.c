@@ -21,17 +21,13 @@ void wp_routes_add(struct wp_route_table *table, const struct wp_route *routes, 
 
 static uint32_t method_bit(wp_view method)
 {
-    static const struct {
-        const char *name;
-        uint32_t bits;
-    } rows[] = {{"GET", WP_METHOD_GET},
-                {"HEAD", WP_METHOD_GET | WP_METHOD_HEAD},
-                {"POST", WP_METHOD_POST},
-                {"DELETE", WP_METHOD_DELETE}};
-    for (size_t i = 0; i < WP_COUNT_OF(rows); i++)
-        if (wp_view_is(method, rows[i].name))
-            return rows[i].bits;
-    return 0;
+    if (wp_view_is(method, "POST"))
+        return WP_METHOD_POST;
+    if (wp_view_is(method, "GET"))
+        return WP_METHOD_GET;
+    if (wp_view_is(method, "HEAD"))
+        return WP_METHOD_GET | WP_METHOD_HEAD;
+    return wp_view_is(method, "DELETE") ? WP_METHOD_DELETE : 0;
 }
 
 static bool path_matches(const char *pattern, wp_view path, wp_view *rest)

@@ -27,9 +27,9 @@ static wp_view bearer_key(wp_view value)
 // As the clients of Anthropic, Azure and Google name it.
 static wp_view first_api_key(const struct wp_headers *headers)
 {
-    static const char *const names[] = {"x-api-key", "api-key", "x-goog-api-key"};
+    static const wp_view names[] = {{"x-api-key", 9}, {"api-key", 7}, {"x-goog-api-key", 14}};
     for (size_t i = 0; i < WP_COUNT_OF(names); i++) {
-        wp_view key = wp_headers_get(headers, names[i]);
+        wp_view key = wp_headers_find(headers, names[i]);
         if (key.len > 0)
             return key;
     }

@@ -62,6 +62,9 @@ static inline enum wp_err add(struct wp_headers *headers, const char *name, wp_v
 
 static wp_view number(struct wp_buf *digits, uint64_t value, uint32_t places)
 {
+    static const char single[] = "0123456789";
+    if (places == 0 && value < 10)
+        return wp_view_make(single + value, 1);
     size_t from = digits->len;
     wp_buf_append_decimal(digits, value, places);
     return wp_view_skip(wp_buf_view(digits), from);

@@ -50,21 +50,6 @@ wp_view wp_headers_search(const struct wp_headers *headers, wp_view name)
     return (wp_view){NULL, 0};
 }
 
-size_t wp_headers_count(const struct wp_headers *headers, wp_view name, wp_view *first)
-{
-    size_t count = 0;
-    *first = (wp_view){NULL, 0};
-    if ((headers->names & wp_header_bit(name)) == 0)
-        return 0;
-    for (size_t i = 0; i < headers->count; i++) {
-        if (!wp_view_eq_nocase(headers->list[i].name, name))
-            continue;
-        if (count++ == 0)
-            *first = headers->list[i].value;
-    }
-    return count;
-}
-
 wp_view wp_headers_joined(const struct wp_headers *headers, const char *name,
                           struct wp_arena *arena)
 {
@@ -152,15 +137,15 @@ static bool valid_bytes(const char *at, const char *end)
 }
 
 #ifdef __SSE2__
-static bool valid_sixteen(const char *at)
+// Not zero where a byte is below a space, tab apart, or DEL.
+static inline __m128i bad_of(const char *at)
 {
     const __m128i tab = _mm_set1_epi8('\t'), del = _mm_set1_epi8(0x7f), top = _mm_set1_epi8(0x1f);
     __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)at);
     // unsigned: at most 0x1f is its own minimum with 0x1f
     __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(bytes, top), bytes);
-    __m128i bad =
-        _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), low), _mm_cmpeq_epi8(bytes, del));
-    return _mm_movemask_epi8(bad) == 0;
+    return _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(bytes, tab), low),
+                        _mm_cmpeq_epi8(bytes, del));
 }
 #endif
 
@@ -172,10 +157,10 @@ bool wp_header_value_valid(wp_view value)
     const char *at = value.ptr, *end = value.ptr + value.len;
 #ifdef __SSE2__
     if (value.len >= 16) {
+        __m128i bad = bad_of(end - 16);
         for (; end - at > 16; at += 16)
-            if (!valid_sixteen(at))
-                return false;
-        return valid_sixteen(end - 16);
+            bad = _mm_or_si128(bad, bad_of(at));
+        return _mm_movemask_epi8(bad) == 0;
     }
 #endif
     if (value.len < 8)

@@ -58,8 +58,6 @@ static inline wp_view wp_headers_find(const struct wp_headers *headers, wp_view 
     bool may_be = (headers->names & wp_header_bit(name)) != 0;
     return may_be ? wp_headers_search(headers, name) : (wp_view){NULL, 0};
 }
-// How many fields have that name; *first gets the first one's value, or {NULL, 0}.
-size_t wp_headers_count(const struct wp_headers *headers, wp_view name, wp_view *first);
 static inline wp_view wp_headers_get(const struct wp_headers *headers, const char *name)
 {
     return wp_headers_find(headers, wp_view_of(name)); // a literal's length is known here

@@ -14,13 +14,26 @@ static const wp_view SINGLE[SINGLE_COUNT] = {
     [TYPE] = {"content-type", 12},
     [ENCODING] = {"content-encoding", 16},
 };
+// No two of these names are of one length: it tells which one a field may be.
+enum { LENGTHS = 18, NONE = 0 };
+static const uint8_t SINGLE_OF_LENGTH[LENGTHS] = {
+    [4] = 1 + HOST,           [14] = 1 + LENGTH, [17] = 1 + CODING,   [6] = 1 + EXPECT,
+    [13] = 1 + AUTHORIZATION, [12] = 1 + TYPE,   [16] = 1 + ENCODING,
+};
 
-// Their values; false: one is there twice.
+// Their values, {NULL, 0} of what is not there; false: one is there twice.
 static bool read_single(const struct wp_headers *headers, wp_view values[SINGLE_COUNT])
 {
-    for (size_t i = 0; i < SINGLE_COUNT; i++)
-        if (wp_headers_count(headers, SINGLE[i], &values[i]) > 1)
+    memset(values, 0, SINGLE_COUNT * sizeof(*values));
+    for (size_t i = 0; i < headers->count; i++) {
+        const struct wp_header *header = &headers->list[i];
+        uint8_t which = header->name.len < LENGTHS ? SINGLE_OF_LENGTH[header->name.len] : NONE;
+        if (which == NONE || !wp_view_eq_nocase(header->name, SINGLE[which - 1]))
+            continue;
+        if (values[which - 1].ptr != NULL)
             return false;
+        values[which - 1] = header->value;
+    }
     return true;
 }
 

@@ -2,9 +2,20 @@
 
 #include "base/codec.h"
 
-static bool is_name_byte(unsigned char c)
+// Sets of ASCII bytes, a bit each.
+#define BIT(c)  ((uint64_t)1 << ((c)&63))
+#define DIGITS  ((uint64_t)0x3ff << '0')
+#define LETTERS (((uint64_t)0x3ffffff << ('A' & 63)) | ((uint64_t)0x3ffffff << ('a' & 63)))
+static const uint64_t NAME_BYTES[2] = {DIGITS | BIT('-'), LETTERS | BIT('_')};
+static const uint64_t HOST_BYTES[2] = {DIGITS | BIT('-') | BIT('.') | BIT(':'), LETTERS | BIT('_')};
+#undef BIT
+#undef DIGITS
+#undef LETTERS
+
+static inline bool is_in(const uint64_t set[2], char byte)
 {
-    return (unsigned)((c | 0x20) - 'a') < 26 || (unsigned)(c - '0') < 10 || c == '-' || c == '_';
+    unsigned char c = (unsigned char)byte;
+    return c < 128 && ((set[c >> 6] >> (c & 63)) & 1) != 0;
 }
 
 // "http://host/path" names the same resource as "/path"; the authority is not used for routing.
@@ -62,13 +73,13 @@ static bool is_model_path(wp_view path)
 // care, as most have not.
 static size_t plain_path(wp_view target)
 {
-    size_t at = 0;
+    if (target.len == 0 || target.ptr[0] != '/')
+        return 0;
+    size_t at = 1;
     for (; at < target.len && target.ptr[at] != '?'; at++) {
-        char c = target.ptr[at], before = at == 0 ? '\0' : target.ptr[at - 1];
-        if (is_name_byte((unsigned char)c) && at > 0)
-            continue;
-        bool fits = c == '/' ? before != '/' : (c == '.' || c == ':') && at > 0 && before != '/';
-        if (!fits)
+        char c = target.ptr[at];
+        bool mark = c == '/' || c == '.' || c == ':';
+        if (!is_in(NAME_BYTES, c) && (!mark || target.ptr[at - 1] == '/'))
             return 0;
     }
     return at;
@@ -116,7 +127,7 @@ bool wp_host_valid(wp_view host)
         return false;
     for (size_t i = 0; i < host.len; i++) {
         unsigned char c = (unsigned char)host.ptr[i];
-        if (is_name_byte(c) || c == '.' || c == ':')
+        if (is_in(HOST_BYTES, host.ptr[i]))
             continue;
         if (c <= 0x20 || c >= 0x7f || strchr("/\\#@?%,;\"'<>{}|^`", c) != NULL)
             return false;
