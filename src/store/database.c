@@ -24,6 +24,8 @@ static const char *const migrations[] = {
 #include "store/schema/0005_hourly_kept_warm.h"
     ,
 #include "store/schema/0006_one_row.h"
+    ,
+#include "store/schema/0007_other_ids.h"
 };
 enum { ROWS_MOVE = 6 }; // by this one; store_upgrade_rows does it
 

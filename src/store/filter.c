@@ -105,7 +105,6 @@ static void append_search(struct store_query *query, wp_view search)
                             " message_id)");
 }
 
-// Terms beside the equality are what SQLite needs to see that a partial index applies.
 void store_filter_append(struct store_query *query, const struct wp_log_filter *filter,
                          const struct store_span *span)
 {
@@ -118,6 +117,12 @@ void store_filter_append(struct store_query *query, const struct wp_log_filter *
         store_query_text(query, " AND id <= ");
         store_query_integer(query, span->last);
     }
+    store_filter_append_terms(query, filter);
+}
+
+// Terms beside the equality are what SQLite needs to see that a partial index applies.
+void store_filter_append_terms(struct store_query *query, const struct wp_log_filter *filter)
+{
     equal(query, " AND request_id = ", filter->request_id);
     equal(query, " AND session_id <> '' AND session_id = ", filter->session_id);
     equal(query, " AND model_id = ", filter->model_id);
@@ -135,6 +140,13 @@ void store_filter_append(struct store_query *query, const struct wp_log_filter *
         append_real(query, filter->min_spend);
     }
     append_search(query, filter->search);
+}
+
+bool store_filter_names_hourly(const struct wp_log_filter *filter)
+{
+    return filter->model_id.len + filter->model.len + filter->model_group.len + filter->status.len +
+               filter->api_key_hash.len + filter->error_code.len >
+           0;
 }
 
 bool store_filter_is_hourly(const struct wp_log_filter *filter)

@@ -101,11 +101,11 @@ enum wp_err wp_ledger_query_log(struct wp_ledger *ledger, wp_view request_id,
 //  histogram begins later than the filter, because nothing is before),
 //  "facets":{"model_id":[{"value","count"}…],"model":…,"status":…,"error_code":…}} over the same
 // filter (page and sort ignored). About sixty buckets, empty ones left out. Where a range of six
-// hours or more holds more than 50,000 rows, whole hours come from hourly sums and buckets are
-// hours; a filter that these know nothing of (request, session, search, spend) reads rows however
-// many there are. Percentiles are over the newest 10,000 answers; beside hourly sums, over those of
-// them that are found within 100 ms. A facet has the twenty most frequent of its first 10,000
-// values.
+// hours or more holds more than 50,000 rows of the filter, or 200,000 in all, whole hours come from
+// hourly sums and buckets are hours; a filter that these know nothing of (request, session, search,
+// spend) reads rows however many there are. Percentiles are over the newest 10,000 answers; beside
+// hourly sums, over those of them that are found within 100 ms. A facet has the twenty most
+// frequent of its first 10,000 values.
 enum wp_err wp_ledger_query_summary(struct wp_ledger *ledger, const struct wp_log_filter *filter,
                                     struct wp_buf *out) WP_WARN_UNUSED;
 // Daily rollups for the usage page, UTC days that touch [start, end) (end 0: no end), newest first,

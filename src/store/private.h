@@ -44,6 +44,9 @@ size_t store_item_size(const struct wp_record *record);
 // `item` has room for store_item_size bytes.
 void store_item_fill(struct store_item *item, const struct wp_record *record, size_t size);
 
+// True only if two items' records have the same values in all that the rollups are kept by.
+bool store_item_same_keys(const struct wp_record *a, const struct wp_record *b);
+
 // "id, request_id, call_type, …" in the order of the table and of read, each with `prefix` in
 // front: what a list shows, which is all that is written but detail.
 void store_columns_append(struct wp_buf *sql, const char *prefix);
@@ -120,7 +123,8 @@ enum { STORE_SUMS_MAX = 32 }; // more than that in one batch are written in part
 // The recorder's connection with its prepared statements.
 struct store_writer {
     sqlite3 *db; // NULL: to be opened (again)
-    sqlite3_stmt *insert, *insert_bodies, *hourly, *daily, *savepoint, *rollback, *release;
+    sqlite3_stmt *insert, *insert_bodies, *insert_id, *hourly, *daily, *savepoint, *rollback,
+        *release;
     struct store_batch batch;
     uint64_t sequence; // of the next row's id
     struct store_sum sums[STORE_SUMS_MAX];
@@ -208,9 +212,17 @@ static inline int64_t store_id_ms(int64_t id)
 struct store_span {
     int64_t first, last;
 };
-// Where all rows of a filter lie. Never too little; SQLITE_OK or SQLITE_DONE when all went well.
+// The row's request_id leads to its place.
+bool store_span_knows(const struct wp_record *record);
+// Where rows of the filter's times, or of its request, lie. Never too little. SQLITE_OK or an
+// error.
 int store_span_find(struct store_reader *reader, const struct wp_log_filter *filter,
                     struct store_span *out);
+// And of what else it names, as far as the hours know: for statements that read all of the span.
+int store_span_narrow(struct store_reader *reader, const struct wp_log_filter *filter,
+                      struct store_span *span);
+// One integer; `none` where there is no row or it is NULL. SQLITE_OK or an error.
+int store_read_integer(sqlite3 *db, const char *sql, int64_t none, int64_t *out);
 
 // filter.c -----------------------------------------------------------------------------------
 
@@ -241,13 +253,45 @@ void store_query_integer(struct store_query *query, int64_t value);
 // NULL on failure (logged).
 sqlite3_stmt *store_query_prepare(struct store_query *query, sqlite3 *db, int *rc);
 
-// " WHERE …" (always at least one term) on table request: the rows of the filter within the span,
-// whatever its own times are.
+// " AND …" on table request: all that the filter names but its times.
+void store_filter_append_terms(struct store_query *query, const struct wp_log_filter *filter);
+// " WHERE …" (always at least one term): the same within the span.
 void store_filter_append(struct store_query *query, const struct wp_log_filter *filter,
                          const struct store_span *span);
+// It names something that the hourly sums tell apart.
+bool store_filter_names_hourly(const struct wp_log_filter *filter);
 // True if the hourly sums can answer it; then the same as terms on usage_hourly, without times.
 bool store_filter_is_hourly(const struct wp_log_filter *filter);
 void store_filter_append_hourly(struct store_query *query, const struct wp_log_filter *filter);
+
+// walk.c -------------------------------------------------------------------------------------
+
+// The rows of a filter within a span, in the order of their times. Make, put "SELECT columns" into
+// `query`, begin, step until SQLITE_DONE, end (also after a failure).
+struct store_walk {
+    struct store_query query;
+    sqlite3_stmt *rows; // at the row that was stepped to
+    uint64_t skip; // set before begin: rows that the caller passes over. Those of whole hours are
+                   // not given to him; for each that is, he takes one off.
+    uint64_t passed, enough; // rows that were not given; the walk ends when they are enough
+
+    // private
+    struct store_reader *reader;
+    const struct wp_log_filter *filter;
+    bool ascending, exact, ahead, reading, beyond_waits, beyond_done;
+    struct store_span span, beyond; // beyond: rows that have no hours
+    struct store_query hours_query;
+    sqlite3_stmt *hours;
+    int64_t hour_ms;
+    uint64_t minutes, requests; // of the hour under way: minutes not yet read
+};
+struct store_walk store_walk_make(struct store_reader *reader, const struct wp_log_filter *filter,
+                                  bool ascending);
+// SQLITE_OK or an error.
+int store_walk_begin(struct store_walk *walk, const struct store_span *span);
+// SQLITE_ROW, SQLITE_DONE or an error.
+int store_walk_step(struct store_walk *walk);
+void store_walk_end(struct store_walk *walk);
 
 // search.c: any_holds(lower_case, column, …) for store_filter_append.
 int store_search_register(sqlite3 *db);

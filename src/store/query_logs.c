@@ -22,130 +22,167 @@ static const char *sort_expression(enum wp_log_sort sort)
     case WP_SORT_START:
         break;
     }
-    return NULL; // the id's order
+    return "id";
 }
 
-static void append_order(struct store_query *query, const struct wp_log_filter *filter)
+// One page: ids alone are walked and sorted, and only its rows are read.
+struct page {
+    uint32_t number, size; // number from 1
+    int64_t ids[PAGE_SIZE_MAX];
+    uint32_t found;
+};
+
+static uint64_t rows_before(const struct page *page)
 {
-    const char *direction = filter->ascending ? " ASC" : " DESC";
-    const char *expression = sort_expression(filter->sort);
-    store_query_text(query, " ORDER BY ");
-    if (expression != NULL) {
-        store_query_text(query, expression);
-        store_query_text(query, direction);
-        store_query_text(query, ", ");
+    return (uint64_t)(page->number - 1) * page->size;
+}
+
+static int find_by_time(struct store_reader *reader, const struct wp_log_filter *filter,
+                        const struct store_span *span, struct page *page)
+{
+    struct store_walk walk = store_walk_make(reader, filter, filter->ascending);
+    walk.skip = rows_before(page);
+    store_query_text(&walk.query, "SELECT id");
+    int rc = store_walk_begin(&walk, span);
+    while (rc == SQLITE_OK && page->found < page->size) {
+        rc = store_walk_step(&walk);
+        if (rc != SQLITE_ROW)
+            break;
+        if (walk.skip > 0)
+            walk.skip--;
+        else
+            page->ids[page->found++] = sqlite3_column_int64(walk.rows, 0);
+        rc = SQLITE_OK;
     }
-    store_query_text(query, "id");
-    store_query_text(query, direction);
+    store_walk_end(&walk);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-// The inner statement walks (and sorts) ids alone, so that far pages do not read rows.
-static void append_page(struct store_query *query, const struct wp_log_filter *filter,
-                        const struct store_span *span, uint32_t page, uint32_t size)
+static int find_by_value(struct store_reader *reader, const struct wp_log_filter *filter,
+                         const struct store_span *span, struct page *page)
 {
-    store_query_text(query, "SELECT ");
-    store_columns_append(&query->sql, "request.");
-    store_query_text(query, " FROM (SELECT id AS found FROM request");
-    store_filter_append(query, filter, span);
-    append_order(query, filter);
-    store_query_text(query, " LIMIT ");
-    store_query_integer(query, size);
-    store_query_text(query, " OFFSET ");
-    store_query_integer(query, (int64_t)(page - 1) * size);
-    store_query_text(query, ") CROSS JOIN request ON request.id = found");
-    append_order(query, filter);
+    int rc;
+    const char *direction = filter->ascending ? " ASC" : " DESC";
+    struct store_span narrow = *span;
+    struct store_query query = store_query_make();
+    rc = store_span_narrow(reader, filter, &narrow);
+    store_query_text(&query, "SELECT id FROM request");
+    store_filter_append(&query, filter, &narrow);
+    store_query_text(&query, " ORDER BY ");
+    store_query_text(&query, sort_expression(filter->sort));
+    store_query_text(&query, direction);
+    store_query_text(&query, ", id");
+    store_query_text(&query, direction);
+    store_query_text(&query, " LIMIT ");
+    store_query_integer(&query, page->size);
+    store_query_text(&query, " OFFSET ");
+    store_query_integer(&query, (int64_t)rows_before(page));
+    sqlite3_stmt *s = rc == SQLITE_OK ? store_query_prepare(&query, reader->db, &rc) : NULL;
+    while (s != NULL && (rc = sqlite3_step(s)) == SQLITE_ROW)
+        page->ids[page->found++] = sqlite3_column_int64(s, 0);
+    sqlite3_finalize(s);
+    store_query_free(&query);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
 // A page that is not full tells the total by itself.
-static bool total_is_known(uint32_t page, uint32_t size, uint32_t found, uint32_t *total)
+static bool total_is_known(const struct page *page, uint32_t *total)
 {
-    uint64_t before = (uint64_t)(page - 1) * size;
-    if (found >= size || (found == 0 && page > 1) || before + found > TOTAL_MAX)
+    uint64_t before = rows_before(page);
+    if (page->found >= page->size || (page->found == 0 && before > 0) ||
+        before + page->found > TOTAL_MAX)
         return false;
-    *total = (uint32_t)before + found;
+    *total = (uint32_t)before + page->found;
     return true;
 }
 
 // Counts up to the cap. Running out of time is not a failure: what was counted is a lower bound.
 static int count_rows(struct wp_ledger *ledger, struct store_reader *reader,
-                      struct store_query *query, const struct wp_log_filter *filter,
-                      const struct store_span *span, uint32_t *total, bool *capped)
+                      const struct wp_log_filter *filter, const struct store_span *span,
+                      uint32_t *total, bool *capped)
 {
-    int rc;
-    *total = 0;
-    store_query_clear(query);
-    store_query_text(query, "SELECT 1 FROM request");
-    store_filter_append(query, filter, span);
-    sqlite3_stmt *statement = store_query_prepare(query, reader->db, &rc);
-    if (statement == NULL)
-        return rc;
+    uint64_t counted = 0;
+    struct store_walk walk = store_walk_make(reader, filter, false);
+    walk.skip = UINT64_MAX;
+    walk.enough = TOTAL_MAX + 1;
+    store_query_text(&walk.query, "SELECT 1");
     store_reader_arm(ledger, reader, COUNT_TIMEOUT_MS);
-    while (*total < TOTAL_MAX + 1 && (rc = sqlite3_step(statement)) == SQLITE_ROW)
-        ++*total;
-    sqlite3_finalize(statement);
-    *capped = *total > TOTAL_MAX || (rc & 0xff) == SQLITE_INTERRUPT;
-    if (*total > TOTAL_MAX)
-        *total = TOTAL_MAX;
+    int rc = store_walk_begin(&walk, span);
+    while ((rc == SQLITE_OK || rc == SQLITE_ROW) && counted + walk.passed <= TOTAL_MAX)
+        if ((rc = store_walk_step(&walk)) == SQLITE_ROW)
+            counted++;
+    counted += walk.passed;
+    store_walk_end(&walk);
     store_reader_arm(ledger, reader, ledger->query_timeout_ms);
-    return (rc & 0xff) == SQLITE_INTERRUPT || rc == SQLITE_ROW ? SQLITE_OK : rc;
+    bool late = (rc & 0xff) == SQLITE_INTERRUPT;
+    *capped = counted > TOTAL_MAX || late;
+    *total = counted > TOTAL_MAX ? TOTAL_MAX : (uint32_t)counted;
+    return late || rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int write_rows(struct store_reader *reader, struct store_query *query,
-                      struct wp_json_writer *w, uint32_t *found)
+static int write_rows(struct store_reader *reader, const struct page *page,
+                      struct wp_json_writer *w)
 {
     int rc;
     struct wp_record record;
-    *found = 0;
-    sqlite3_stmt *statement = store_query_prepare(query, reader->db, &rc);
-    if (statement == NULL)
-        return rc;
+    struct store_query query = store_query_make();
+    store_query_text(&query, "SELECT ");
+    store_columns_append(&query.sql, "");
+    store_query_text(&query, " FROM request WHERE id = ");
+    store_query_integer(&query, 0);
+    sqlite3_stmt *s = store_query_prepare(&query, reader->db, &rc);
     wp_json_open_array(w, "data");
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        store_row_read(statement, &record);
-        store_row_write(w, &record, false);
-        ++*found;
+    for (uint32_t i = 0; i < page->found && rc == SQLITE_OK; i++) {
+        sqlite3_bind_int64(s, 1, page->ids[i]);
+        if ((rc = sqlite3_step(s)) == SQLITE_ROW) {
+            store_row_read(s, &record);
+            store_row_write(w, &record, false);
+        }
+        rc = rc == SQLITE_ROW || rc == SQLITE_DONE ? sqlite3_reset(s) : rc;
     }
     wp_json_close(w);
-    sqlite3_finalize(statement);
+    sqlite3_finalize(s);
+    store_query_free(&query);
     return rc;
 }
 
-static void write_totals(struct wp_json_writer *w, uint32_t total, bool capped, uint32_t page,
-                         uint32_t size)
+static void write_totals(struct wp_json_writer *w, uint32_t total, bool capped,
+                         const struct page *page)
 {
     wp_json_put_u64(w, "total", total);
-    wp_json_put_u64(w, "page", page);
-    wp_json_put_u64(w, "page_size", size);
-    wp_json_put_u64(w, "total_pages", (total + size - 1) / size);
+    wp_json_put_u64(w, "page", page->number);
+    wp_json_put_u64(w, "page_size", page->size);
+    wp_json_put_u64(w, "total_pages", (total + page->size - 1) / page->size);
     wp_json_put_bool(w, "total_is_capped", capped);
 }
 
 enum wp_err wp_ledger_query_logs(struct wp_ledger *ledger, const struct wp_log_filter *filter,
                                  struct wp_buf *out)
 {
-    uint32_t page = filter->page == 0 ? 1 : filter->page, total = 0, found;
-    uint32_t size = filter->page_size == 0 ? PAGE_SIZE_DEFAULT : filter->page_size;
+    struct page page = {.number = filter->page == 0 ? 1 : filter->page,
+                        .size = filter->page_size == 0 ? PAGE_SIZE_DEFAULT : filter->page_size};
+    struct wp_json_writer w = wp_json_writer(out);
+    struct store_span span;
+    uint32_t total = 0;
     size_t from = out->len;
     bool capped = false;
-    if (size > PAGE_SIZE_MAX)
-        size = PAGE_SIZE_MAX;
+    if (page.size > PAGE_SIZE_MAX)
+        page.size = PAGE_SIZE_MAX;
     struct store_reader *reader = store_reader_acquire(ledger);
     if (reader == NULL)
         return WP_ERR_INTERNAL;
-    struct wp_json_writer w = wp_json_writer(out);
-    struct store_query query = store_query_make();
-    struct store_span span;
     wp_json_open_object(&w, NULL);
     int rc = store_span_find(reader, filter, &span);
-    if (rc == SQLITE_DONE) {
-        append_page(&query, filter, &span, page, size);
-        rc = write_rows(reader, &query, &w, &found);
-    }
-    if (rc == SQLITE_DONE && !total_is_known(page, size, found, &total))
-        rc = count_rows(ledger, reader, &query, filter, &span, &total, &capped);
-    write_totals(&w, total, capped, page, size);
+    if (rc == SQLITE_OK && filter->sort == WP_SORT_START)
+        rc = find_by_time(reader, filter, &span, &page);
+    else if (rc == SQLITE_OK)
+        rc = find_by_value(reader, filter, &span, &page);
+    if (rc == SQLITE_OK)
+        rc = write_rows(reader, &page, &w);
+    if (rc == SQLITE_OK && !total_is_known(&page, &total))
+        rc = count_rows(ledger, reader, filter, &span, &total, &capped);
+    write_totals(&w, total, capped, &page);
     wp_json_close(&w);
-    store_query_free(&query);
     return store_query_end(ledger, reader, rc, "log page", out, from);
 }
 
@@ -172,7 +209,7 @@ enum wp_err wp_ledger_query_log(struct wp_ledger *ledger, wp_view request_id, st
     const struct wp_log_filter filter = {.request_id = request_id};
     struct store_query query = store_query_make();
     sqlite3_stmt *statement = NULL;
-    if ((rc = store_span_find(reader, &filter, &span)) == SQLITE_DONE) {
+    if ((rc = store_span_find(reader, &filter, &span)) == SQLITE_OK) {
         append_row(&query, &filter, &span);
         statement = store_query_prepare(&query, reader->db, &rc);
     }

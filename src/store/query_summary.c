@@ -5,13 +5,19 @@
 #include "store/private.h"
 #include "store/tally.h"
 
-enum { HOUR_MS = 3600 * 1000, HOURLY_ROWS = 50000, HOURLY_HOURS = 6, SAMPLE_TIMEOUT_MS = 100 };
+enum {
+    HOUR_MS = 3600 * 1000,
+    HOURLY_ROWS = 50000,
+    WALKED_ROWS = 200000,
+    HOURLY_HOURS = 6,
+    SAMPLE_TIMEOUT_MS = 100
+};
 
 static const char ROWS[] =
     "SELECT id >> 21, model_id, model, status, error_code, 1, spend, saved, input_tokens,"
     " cache_read_tokens, cache_write_5m_tokens + cache_write_1h_tokens, output_tokens,"
     " predicted_read_tokens, call_type = 'keep_warm', iif(call_type = 'keep_warm', spend, 0.0),"
-    " kept_warm_saved, ttft_us FROM request";
+    " kept_warm_saved, ttft_us";
 static const char HOURS[] =
     "SELECT hour_ms, model_id, model, status, error_code, requests, spend, saved, input_tokens,"
     " cache_read_tokens, cache_write_5m_tokens + cache_write_1h_tokens, output_tokens,"
@@ -59,30 +65,23 @@ static void begin(struct summary *summary, const char *select)
     store_query_text(&summary->query, select);
 }
 
-// Runs the query that is made and adds what it yields. SQLITE_DONE when all went well.
-static int add_all(struct summary *summary)
+static bool add(struct summary *summary, sqlite3_stmt *s)
 {
-    int rc;
     struct store_share share;
-    sqlite3_stmt *s = store_query_prepare(&summary->query, summary->reader->db, &rc);
-    while (s != NULL && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-        read_share(s, &share);
-        if (!store_tally_add(&summary->tally, &share)) {
-            rc = SQLITE_NOMEM;
-            break;
-        }
-    }
-    sqlite3_finalize(s);
-    return rc;
+    read_share(s, &share);
+    return store_tally_add(&summary->tally, &share);
 }
 
-// Rows of the filter within the span.
+// Rows of the filter within the span. SQLITE_DONE when all went well.
 static int add_rows(struct summary *summary, const struct store_span *span)
 {
-    begin(summary, ROWS);
-    store_filter_append(&summary->query, summary->filter, span);
-    store_query_text(&summary->query, " ORDER BY id");
-    return add_all(summary);
+    struct store_walk walk = store_walk_make(summary->reader, summary->filter, true);
+    store_query_text(&walk.query, ROWS);
+    int rc = store_walk_begin(&walk, span);
+    while (rc == SQLITE_OK && (rc = store_walk_step(&walk)) == SQLITE_ROW)
+        rc = add(summary, walk.rows) ? SQLITE_OK : SQLITE_NOMEM;
+    store_walk_end(&walk);
+    return rc;
 }
 
 // Those that started before, or from this time on.
@@ -102,9 +101,10 @@ static int add_rows_from(struct summary *summary, int64_t start_ms)
     return add_rows(summary, &part);
 }
 
-static void append_hours(struct summary *summary, int64_t start_ms, int64_t end_ms)
+static void append_hours(struct summary *summary, const struct wp_log_filter *filter,
+                         int64_t start_ms, int64_t end_ms)
 {
-    store_filter_append_hourly(&summary->query, summary->filter);
+    store_filter_append_hourly(&summary->query, filter);
     store_query_text(&summary->query, " AND hour_ms >= ");
     store_query_integer(&summary->query, start_ms);
     store_query_text(&summary->query, " AND hour_ms < ");
@@ -113,10 +113,18 @@ static void append_hours(struct summary *summary, int64_t start_ms, int64_t end_
 
 static int add_hours(struct summary *summary, int64_t start_ms, int64_t end_ms)
 {
+    int rc;
     begin(summary, HOURS);
-    append_hours(summary, start_ms, end_ms);
+    append_hours(summary, summary->filter, start_ms, end_ms);
     store_query_text(&summary->query, " ORDER BY hour_ms");
-    return add_all(summary);
+    sqlite3_stmt *s = store_query_prepare(&summary->query, summary->reader->db, &rc);
+    while (s != NULL && (rc = sqlite3_step(s)) == SQLITE_ROW)
+        if (!add(summary, s)) {
+            rc = SQLITE_NOMEM;
+            break;
+        }
+    sqlite3_finalize(s);
+    return rc;
 }
 
 static int read_integer(struct summary *summary, int64_t *out)
@@ -133,18 +141,20 @@ static int read_integer(struct summary *summary, int64_t *out)
 // few of very many rows.
 static int sample_ttft(struct summary *summary)
 {
-    int rc;
-    begin(summary, "SELECT ttft_us FROM request");
-    store_filter_append(&summary->query, summary->filter, &summary->span);
-    store_query_text(&summary->query, " AND ttft_us > 0 ORDER BY id DESC LIMIT ");
-    store_query_integer(&summary->query, STORE_TTFT_MAX);
-    sqlite3_stmt *s = store_query_prepare(&summary->query, summary->reader->db, &rc);
+    struct store_walk walk = store_walk_make(summary->reader, summary->filter, false);
+    store_query_text(&walk.query, "SELECT ttft_us");
+    int rc = store_walk_begin(&walk, &summary->span);
     store_reader_arm(summary->ledger, summary->reader, SAMPLE_TIMEOUT_MS);
-    while (s != NULL && (rc = sqlite3_step(s)) == SQLITE_ROW)
-        store_tally_add_ttft(&summary->tally, column_u64(s, 0));
-    sqlite3_finalize(s);
+    while (rc == SQLITE_OK && summary->tally.ttft_count < STORE_TTFT_MAX &&
+           (rc = store_walk_step(&walk)) == SQLITE_ROW) {
+        uint64_t ttft_us = column_u64(walk.rows, 0);
+        if (ttft_us > 0)
+            store_tally_add_ttft(&summary->tally, ttft_us);
+        rc = SQLITE_OK;
+    }
+    store_walk_end(&walk);
     store_reader_arm(summary->ledger, summary->reader, summary->ledger->query_timeout_ms);
-    return (rc & 0xff) == SQLITE_INTERRUPT ? SQLITE_DONE : rc;
+    return (rc & 0xff) == SQLITE_INTERRUPT || rc == SQLITE_OK ? SQLITE_DONE : rc;
 }
 
 static int64_t hour_of(int64_t wall_ms)
@@ -152,12 +162,21 @@ static int64_t hour_of(int64_t wall_ms)
     return wall_ms - wall_ms % HOUR_MS;
 }
 
-// The whole hours of the filter, if sums over them serve better than rows. After its end there is
-// nothing where the end lies ahead.
+static int count_hours(struct summary *summary, const struct wp_log_filter *filter, int64_t from,
+                       int64_t to, int64_t *rows)
+{
+    begin(summary, "SELECT coalesce(sum(requests), 0) FROM usage_hourly WHERE true");
+    append_hours(summary, filter, from, to);
+    return read_integer(summary, rows);
+}
+
+// The whole hours of the filter, if sums over them serve better than rows: it has many, or they lie
+// among very many. After its end there is nothing where the end lies ahead.
 static int choose_hours(struct summary *summary, int64_t late_ms, int64_t *from, int64_t *to)
 {
+    static const struct wp_log_filter everything;
     const struct wp_log_filter *filter = summary->filter;
-    int64_t rows = 0, oldest = 0;
+    int64_t rows = 0, all = 0, oldest = 0;
     *to = filter->end_ms == 0 || filter->end_ms >= late_ms ? hour_of(late_ms) + HOUR_MS
                                                            : hour_of(filter->end_ms);
     *from = hour_of(filter->start_ms + HOUR_MS - 1);
@@ -166,13 +185,13 @@ static int choose_hours(struct summary *summary, int64_t late_ms, int64_t *from,
         return SQLITE_DONE;
     }
     begin(summary, "SELECT coalesce(min(hour_ms), 0) FROM usage_hourly WHERE true");
-    append_hours(summary, *from, *to);
+    append_hours(summary, filter, *from, *to);
     int rc = read_integer(summary, &oldest);
-    begin(summary, "SELECT coalesce(sum(requests), 0) FROM usage_hourly WHERE true");
-    append_hours(summary, *from, *to);
     if (rc == SQLITE_DONE)
-        rc = read_integer(summary, &rows);
-    if (rows < HOURLY_ROWS || *to - oldest < HOURLY_HOURS * HOUR_MS)
+        rc = count_hours(summary, filter, *from, *to, &rows);
+    if (rc == SQLITE_DONE && rows < HOURLY_ROWS)
+        rc = count_hours(summary, &everything, *from, *to, &all);
+    if ((rows < HOURLY_ROWS && all < WALKED_ROWS) || *to - oldest < HOURLY_HOURS * HOUR_MS)
         *to = *from;
     return rc;
 }
@@ -180,14 +199,14 @@ static int choose_hours(struct summary *summary, int64_t late_ms, int64_t *from,
 static int add_up(struct summary *summary)
 {
     const struct wp_log_filter *filter = summary->filter;
-    int64_t newest = 0, from, to;
+    int64_t newest = 0, from = 0, to = 0;
     begin(summary, "SELECT coalesce(max(id), 0) FROM request");
     int rc = read_integer(summary, &newest);
     newest = store_id_ms(newest);
     int64_t now = wp_wall_ms(), late = now > newest ? now : newest + 1;
     if (rc == SQLITE_DONE)
         rc = store_span_find(summary->reader, filter, &summary->span);
-    if (rc == SQLITE_DONE)
+    if (rc == SQLITE_OK)
         rc = choose_hours(summary, late, &from, &to);
     if (rc != SQLITE_DONE)
         return rc;

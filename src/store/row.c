@@ -102,6 +102,25 @@ void store_item_fill(struct store_item *item, const struct wp_record *record, si
     }
 }
 
+// The keys but status and error_code are texts that lie one after another, with requested_model and
+// api_base between them: one comparison instead of eight.
+bool store_item_same_keys(const struct wp_record *a, const struct wp_record *b)
+{
+    enum {
+        FIRST = offsetof(struct wp_record, call_type) / sizeof(wp_view),
+        LAST = offsetof(struct wp_record, api_key_hash) / sizeof(wp_view),
+    };
+    const wp_view *left = member(a, 0), *right = member(b, 0);
+    size_t len = 0;
+    for (size_t i = FIRST; i <= LAST; i++) {
+        if (left[i].len != right[i].len)
+            return false;
+        len += left[i].len;
+    }
+    return memcmp(left[FIRST].ptr, right[FIRST].ptr, len) == 0 &&
+           wp_view_eq(a->status, b->status) && wp_view_eq(a->error_code, b->error_code);
+}
+
 size_t store_column_count(void)
 {
     return LISTED;

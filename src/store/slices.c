@@ -164,17 +164,6 @@ static void put_jsonl(struct wp_buf *out, const struct wp_record *record)
     wp_buf_append_char(out, '\n');
 }
 
-static void append_slice(struct store_query *query, const struct wp_log_filter *filter,
-                         const struct store_span *span, uint32_t rows)
-{
-    store_query_text(query, "SELECT ");
-    store_columns_append(&query->sql, "");
-    store_query_text(query, " FROM request");
-    store_filter_append(query, filter, span);
-    store_query_text(query, " ORDER BY id DESC LIMIT ");
-    store_query_integer(query, rows);
-}
-
 enum wp_err wp_ledger_export(struct wp_ledger *ledger, const struct wp_log_filter *filter,
                              enum wp_export_format format, uint32_t rows,
                              struct wp_export_cursor *cursor, struct wp_buf *out)
@@ -187,27 +176,29 @@ enum wp_err wp_ledger_export(struct wp_ledger *ledger, const struct wp_log_filte
     struct store_reader *reader = store_reader_acquire(ledger);
     if (reader == NULL)
         return WP_ERR_INTERNAL;
-    struct store_query query = store_query_make();
-    sqlite3_stmt *statement = NULL;
-    if ((rc = store_span_find(reader, filter, &span)) == SQLITE_DONE) {
-        if (cursor->begun && cursor->id <= span.last)
-            span.last = cursor->id - 1;
-        append_slice(&query, filter, &span, rows);
-        statement = store_query_prepare(&query, reader->db, &rc);
-    }
+    struct store_walk walk = store_walk_make(reader, filter, false);
+    store_query_text(&walk.query, "SELECT ");
+    store_columns_append(&walk.query.sql, "");
+    rc = store_span_find(reader, filter, &span);
+    if (cursor->begun && cursor->id <= span.last)
+        span.last = cursor->id - 1;
+    if (rc == SQLITE_OK)
+        rc = store_walk_begin(&walk, &span);
     if (!cursor->begun && format == WP_EXPORT_CSV)
         put_csv(out, NULL);
-    while (statement != NULL && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        store_row_read(statement, &record);
+    while ((rc == SQLITE_OK || rc == SQLITE_ROW) && found < rows) {
+        if ((rc = store_walk_step(&walk)) != SQLITE_ROW)
+            break;
+        store_row_read(walk.rows, &record);
         if (format == WP_EXPORT_CSV)
             put_csv(out, &record);
         else
             put_jsonl(out, &record);
-        cursor->id = sqlite3_column_int64(statement, 0);
+        cursor->id = sqlite3_column_int64(walk.rows, 0);
         found++;
     }
-    sqlite3_finalize(statement);
-    store_query_free(&query);
+    store_walk_end(&walk);
+    rc = rc == SQLITE_ROW ? SQLITE_OK : rc;
     cursor->begun = true;
     cursor->done = found < rows;
     return store_query_end(ledger, reader, rc, "export", out, from);

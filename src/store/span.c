@@ -5,10 +5,9 @@
 //   milliseconds);
 // - the hourly sums, which are written with the rows and kept longer: between the first and the
 //   last hour that knows a deployment lie all of its rows.
-#include "base/codec.h"
 #include "store/private.h"
 
-enum { HOUR_MS = 3600 * 1000, UUID_SLACK_MS = 1000, UUID_FAR_MS = 120 * 1000 };
+enum { HOUR_MS = 3600 * 1000, UUID_NEAR_MS = 1000, UUID_FAR_MS = 120 * 1000 };
 
 static int64_t first_id(int64_t start_ms)
 {
@@ -27,26 +26,23 @@ static void narrow(struct store_span *span, int64_t first, int64_t last)
     span->last = last < span->last ? last : span->last;
 }
 
-// One integer, or `none` where there is no row or it is NULL.
-static int read_integer(sqlite3 *db, struct store_query *query, int64_t none, int64_t *out)
+static int read_query(sqlite3 *db, struct store_query *query, int64_t none, int64_t *out)
 {
     int rc;
     *out = none;
     sqlite3_stmt *s = store_query_prepare(query, db, &rc);
-    if (s != NULL && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-        if (sqlite3_column_type(s, 0) != SQLITE_NULL)
-            *out = sqlite3_column_int64(s, 0);
-        rc = SQLITE_DONE;
-    }
+    if (s != NULL && (rc = sqlite3_step(s)) == SQLITE_ROW &&
+        sqlite3_column_type(s, 0) != SQLITE_NULL)
+        *out = sqlite3_column_int64(s, 0);
     sqlite3_finalize(s);
-    return rc;
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int read_text(sqlite3 *db, const char *sql, int64_t none, int64_t *out)
+int store_read_integer(sqlite3 *db, const char *sql, int64_t none, int64_t *out)
 {
     struct store_query query = store_query_make();
     store_query_text(&query, sql);
-    int rc = read_integer(db, &query, none, out);
+    int rc = read_query(db, &query, none, out);
     store_query_free(&query);
     return rc;
 }
@@ -58,24 +54,29 @@ static int find_hour(sqlite3 *db, const struct wp_log_filter *filter, bool last,
     store_query_text(&query, "SELECT hour_ms FROM usage_hourly WHERE true");
     store_filter_append_hourly(&query, filter);
     store_query_text(&query, last ? " ORDER BY hour_ms DESC LIMIT 1" : " ORDER BY hour_ms LIMIT 1");
-    int rc = read_integer(db, &query, INT64_MIN, out);
+    int rc = read_query(db, &query, INT64_MIN, out);
     store_query_free(&query);
     return rc;
 }
 
 // Rows of before the oldest hour are none of the hours' business: files of the first version have
 // such rows, and so has one whose old rows are being deleted.
-static int narrow_by_hours(sqlite3 *db, const struct wp_log_filter *filter, struct store_span *span)
+int store_span_narrow(struct store_reader *reader, const struct wp_log_filter *filter,
+                      struct store_span *span)
 {
+    sqlite3 *db = reader->db;
     int64_t oldest_hour, oldest_id, first, last;
-    int rc = read_text(db, "SELECT min(hour_ms) FROM usage_hourly", INT64_MAX, &oldest_hour);
-    if (rc == SQLITE_DONE)
-        rc = read_text(db, "SELECT min(id) FROM request", INT64_MAX, &oldest_id);
-    if (rc == SQLITE_DONE)
+    if (!store_filter_names_hourly(filter))
+        return SQLITE_OK;
+    int rc =
+        store_read_integer(db, "SELECT min(hour_ms) FROM usage_hourly", INT64_MAX, &oldest_hour);
+    if (rc == SQLITE_OK)
+        rc = store_read_integer(db, "SELECT min(id) FROM request", INT64_MAX, &oldest_id);
+    if (rc == SQLITE_OK)
         rc = find_hour(db, filter, false, &first);
-    if (rc == SQLITE_DONE)
+    if (rc == SQLITE_OK)
         rc = find_hour(db, filter, true, &last);
-    if (rc != SQLITE_DONE || oldest_hour == INT64_MAX)
+    if (rc != SQLITE_OK || oldest_hour == INT64_MAX)
         return rc;
     bool known = first != INT64_MIN;
     int64_t before = last_id(oldest_hour);
@@ -87,21 +88,30 @@ static int narrow_by_hours(sqlite3 *db, const struct wp_log_filter *filter, stru
     return rc;
 }
 
-// The milliseconds of a version 7 UUID; false: it is none.
-static bool uuid_ms(wp_view uuid, int64_t *out)
+static inline int64_t hex_number(const char *digits, size_t count)
 {
-    unsigned char bytes[6];
-    char digits[12];
-    if (uuid.len != 36 || uuid.ptr[8] != '-' || uuid.ptr[13] != '-' || uuid.ptr[14] != '7')
-        return false;
-    memcpy(digits, uuid.ptr, 8);
-    memcpy(digits + 8, uuid.ptr + 9, 4);
-    if (!wp_hex_decode(wp_view_make(digits, sizeof(digits)), bytes, sizeof(bytes)))
-        return false;
-    *out = 0;
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        *out = *out << 8 | bytes[i];
-    return true;
+    uint64_t value = 0;
+    for (size_t i = 0; i < count; i++) {
+        unsigned char c = (unsigned char)digits[i];
+        value = value << 4 | ((c & 0xf) + (c >> 6) * 9u); // '0' … '9', 'a' … 'f', 'A' … 'F'
+    }
+    return (int64_t)value;
+}
+
+// The milliseconds of a version 7 UUID. Of anything else some number: what is made of it is a place
+// to look first.
+static int64_t uuid_ms(wp_view uuid)
+{
+    enum { LEN = 36, HIGH = 8, LOW = 4 };
+    if (uuid.len != LEN)
+        return 0;
+    return hex_number(uuid.ptr, HIGH) << 16 | hex_number(uuid.ptr + HIGH + 1, LOW);
+}
+
+bool store_span_knows(const struct wp_record *record)
+{
+    int64_t drawn_ms = uuid_ms(record->request_id);
+    return record->start_ms >= drawn_ms - UUID_FAR_MS && record->start_ms <= drawn_ms + UUID_FAR_MS;
 }
 
 static int is_within(sqlite3 *db, wp_view request_id, const struct store_span *span, int64_t *found)
@@ -110,38 +120,49 @@ static int is_within(sqlite3 *db, wp_view request_id, const struct store_span *s
     store_query_text(&query, "SELECT 1 FROM request");
     store_filter_append(&query, &(struct wp_log_filter){.request_id = request_id}, span);
     store_query_text(&query, " LIMIT 1");
-    int rc = read_integer(db, &query, 0, found);
+    int rc = read_query(db, &query, 0, found);
     store_query_free(&query);
     return rc;
 }
 
-// A row begins when its id is drawn. Those of renewals once got theirs at their end.
-static int narrow_by_request(sqlite3 *db, wp_view request_id, struct store_span *span)
+static int find_other(sqlite3 *db, const char *select, wp_view request_id, int64_t none,
+                      int64_t *out)
 {
-    int64_t drawn_ms, found;
-    if (!uuid_ms(request_id, &drawn_ms))
-        return SQLITE_DONE; // anywhere
-    struct store_span near = {first_id(drawn_ms - UUID_SLACK_MS),
-                              last_id(drawn_ms + UUID_SLACK_MS)};
-    int rc = is_within(db, request_id, &near, &found);
-    if (rc == SQLITE_DONE && found == 0)
-        near =
-            (struct store_span){first_id(drawn_ms - UUID_FAR_MS), last_id(drawn_ms + UUID_FAR_MS)};
-    narrow(span, near.first, near.last);
+    struct store_query query = store_query_make();
+    store_query_text(&query, select);
+    store_query_view(&query, request_id);
+    int rc = read_query(db, &query, none, out);
+    store_query_free(&query);
     return rc;
 }
 
-static bool names_what_hours_know(const struct wp_log_filter *filter)
+// A row begins when its id is drawn; those of renewals once got theirs at their end. Of the others
+// there is a table.
+static int narrow_by_request(sqlite3 *db, wp_view request_id, struct store_span *span)
 {
-    return filter->model_id.len + filter->model.len + filter->model_group.len + filter->status.len +
-               filter->api_key_hash.len + filter->error_code.len >
-           0;
+    static const int64_t distances_ms[] = {UUID_NEAR_MS, UUID_FAR_MS};
+    int64_t drawn_ms = uuid_ms(request_id), found = 0, first = INT64_MAX, last = INT64_MIN;
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < WP_COUNT_OF(distances_ms) && found == 0 && rc == SQLITE_OK; i++) {
+        first = first_id(drawn_ms - distances_ms[i]);
+        last = last_id(drawn_ms + distances_ms[i] + 1);
+        rc = is_within(db, request_id, &(struct store_span){first, last}, &found);
+    }
+    if (rc == SQLITE_OK && found == 0)
+        rc = find_other(db, "SELECT min(id) FROM request_other_id WHERE request_id = ", request_id,
+                        INT64_MAX, &first);
+    if (rc == SQLITE_OK && found == 0)
+        rc = find_other(db, "SELECT max(id) FROM request_other_id WHERE request_id = ", request_id,
+                        INT64_MIN, &last);
+    if (rc == SQLITE_OK)
+        narrow(span, first, last);
+    return rc;
 }
 
 int store_span_find(struct store_reader *reader, const struct wp_log_filter *filter,
                     struct store_span *out)
 {
-    int rc = SQLITE_DONE;
+    int rc = SQLITE_OK;
     *out = (struct store_span){INT64_MIN, INT64_MAX};
     if (filter->start_ms != 0)
         narrow(out, first_id(filter->start_ms), INT64_MAX);
@@ -149,7 +170,5 @@ int store_span_find(struct store_reader *reader, const struct wp_log_filter *fil
         narrow(out, INT64_MIN, last_id(filter->end_ms));
     if (filter->request_id.len > 0)
         rc = narrow_by_request(reader->db, filter->request_id, out);
-    else if (names_what_hours_know(filter))
-        rc = narrow_by_hours(reader->db, filter, out);
     return rc;
 }

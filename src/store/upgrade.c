@@ -133,12 +133,51 @@ static int move_rows(struct upgrade *u, const char *path)
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+// Which minutes of its hour a sum has rows in. A sum of different powers of two is their union.
+static const char minutes_sql[] =
+    "UPDATE usage_hourly SET minutes = s.minutes FROM"
+    " (SELECT model_id, model, model_group, api_key_hash, status, error_code,"
+    "  sum(DISTINCT 1 << ((id >> 21) - ?1) / 60000) AS minutes FROM request"
+    "  WHERE id >= ?1 << 21 AND id < (?1 + 3600000) << 21 GROUP BY 1, 2, 3, 4, 5, 6) AS s"
+    " WHERE usage_hourly.hour_ms = ?1 AND usage_hourly.model_id = coalesce(s.model_id, '')"
+    "  AND usage_hourly.model = coalesce(s.model, '')"
+    "  AND usage_hourly.model_group = coalesce(s.model_group, '')"
+    "  AND usage_hourly.api_key_hash = coalesce(s.api_key_hash, '')"
+    "  AND usage_hourly.status = coalesce(s.status, '')"
+    "  AND usage_hourly.error_code = coalesce(s.error_code, '')";
+
+// Hour by hour: grouping the whole file would sort it in memory.
+static int fill_minutes(sqlite3 *db)
+{
+    sqlite3_stmt *hour = NULL, *update = NULL;
+    int64_t at = INT64_MIN;
+    int rc = sqlite3_prepare_v2(
+        db, "SELECT hour_ms FROM usage_hourly WHERE hour_ms > ?1 ORDER BY 1 LIMIT 1", -1, &hour,
+        NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(db, minutes_sql, -1, &update, NULL);
+    while (rc == SQLITE_OK) {
+        sqlite3_bind_int64(hour, 1, at);
+        if ((rc = sqlite3_step(hour)) != SQLITE_ROW)
+            break;
+        at = sqlite3_column_int64(hour, 0);
+        sqlite3_reset(hour);
+        sqlite3_bind_int64(update, 1, at);
+        rc = run(update);
+    }
+    sqlite3_finalize(hour);
+    sqlite3_finalize(update);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
 int store_upgrade_rows(sqlite3 *db, const char *path)
 {
     struct upgrade u = {.detail = wp_buf_make(DETAIL_MAX), .last_id = INT64_MIN};
     int rc = prepare_all(&u, db);
     if (rc == SQLITE_OK)
         rc = move_rows(&u, path);
+    if (rc == SQLITE_OK)
+        rc = fill_minutes(db);
     sqlite3_finalize(u.from);
     sqlite3_finalize(u.to);
     sqlite3_finalize(u.to_bodies);

@@ -11,6 +11,9 @@ enum { HOUR_MS = 3600 * 1000, MINUTE_MS = 60 * 1000, SLICE = 1000 };
 static const char bodies_sql[] = "INSERT OR FAIL INTO request_body (id, request, response)"
                                  " VALUES (?1, ?2, ?3)";
 
+static const char id_sql[] =
+    "INSERT OR FAIL INTO request_other_id (id, request_id) VALUES (?1, ?2)";
+
 static const char hourly_sql[] =
     "INSERT INTO usage_hourly (hour_ms, model_id, model, model_group, api_key_hash, status,"
     " error_code, requests, spend, saved, input_tokens, cache_read_tokens, cache_write_5m_tokens,"
@@ -95,6 +98,8 @@ enum wp_err store_writer_open(struct store_writer *writer, const char *path, cha
     if (rc == SQLITE_OK)
         rc = prepare(writer->db, bodies_sql, &writer->insert_bodies);
     if (rc == SQLITE_OK)
+        rc = prepare(writer->db, id_sql, &writer->insert_id);
+    if (rc == SQLITE_OK)
         rc = begin_sequence(writer);
     if (rc == SQLITE_OK)
         rc = prepare(writer->db, hourly_sql, &writer->hourly);
@@ -118,6 +123,7 @@ void store_writer_close(struct store_writer *writer)
 {
     sqlite3_finalize(writer->insert);
     sqlite3_finalize(writer->insert_bodies);
+    sqlite3_finalize(writer->insert_id);
     sqlite3_finalize(writer->hourly);
     sqlite3_finalize(writer->daily);
     sqlite3_finalize(writer->savepoint);
@@ -194,13 +200,8 @@ static int add_daily(struct store_writer *writer, const struct store_sum *sum)
 
 static bool same_sum(const struct store_sum *sum, const struct wp_record *r)
 {
-    const struct wp_record *of = sum->record;
     return r->start_ms >= sum->hour_ms && r->start_ms - sum->hour_ms < HOUR_MS &&
-           wp_view_eq(of->model_id, r->model_id) && wp_view_eq(of->model, r->model) &&
-           wp_view_eq(of->model_group, r->model_group) &&
-           wp_view_eq(of->api_key_hash, r->api_key_hash) && wp_view_eq(of->status, r->status) &&
-           wp_view_eq(of->error_code, r->error_code) && wp_view_eq(of->provider, r->provider) &&
-           wp_view_eq(of->call_type, r->call_type);
+           store_item_same_keys(sum->record, r);
 }
 
 static int flush_sums(struct store_writer *writer)
@@ -254,15 +255,25 @@ static int insert_bodies(struct store_writer *writer, const struct store_item *i
     return run(writer->insert_bodies);
 }
 
-// Items [first, end) and their bodies.
+static int insert_id(struct store_writer *writer, const struct store_item *item)
+{
+    sqlite3_bind_int64(writer->insert_id, 1, item->id);
+    store_bind_text(writer->insert_id, 2, item->record.request_id);
+    return run(writer->insert_id);
+}
+
+// Items [first, end), and what few of them have beside their row.
 static int insert_range(struct store_writer *writer, const struct store_item *first,
                         const struct store_item *end)
 {
     writer->batch = (struct store_batch){first, end};
     int rc = run(writer->insert);
-    for (const struct store_item *item = first; item != end && rc == SQLITE_OK; item = item->next)
+    for (const struct store_item *item = first; item != end && rc == SQLITE_OK; item = item->next) {
         if (store_item_has_bodies(item))
             rc = insert_bodies(writer, item);
+        if (rc == SQLITE_OK && !store_span_knows(&item->record))
+            rc = insert_id(writer, item);
+    }
     return rc;
 }
 
@@ -358,7 +369,7 @@ bool store_writer_commit(struct store_writer *writer, struct store_item **items,
 static int trim(struct store_writer *writer, int64_t before_ms)
 {
     char sql[256];
-    static const char *const tables[] = {"request_body", "request"};
+    static const char *const tables[] = {"request_body", "request_other_id", "request"};
     int rc = SQLITE_OK;
     for (size_t i = 0; i < WP_COUNT_OF(tables) && rc == SQLITE_OK; i++) {
         snprintf(sql, sizeof(sql),

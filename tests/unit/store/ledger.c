@@ -433,6 +433,8 @@ static void a_request_is_found_by_its_id(void **state)
         {"019ab536-4dba-7000-8000-000000000005", -90000},
         {"019ab536-4dba-4000-8000-000000000006", 5000},
         {"a client's own", 7000},
+        {"019ab536-4dba-7000-8000-000000000007", 3600000},
+        {"019ab536-4dba-7000-8000-000000000008", -86400000},
     };
     const int64_t drawn = 0x019ab5364dba;
     struct wp_ledger *ledger = open_ledger(0);
