@@ -357,6 +357,11 @@ void wp_router_started(struct wp_router *router, struct wp_attempt *attempt, uin
     (void)now_ns; // TTLs run from the request's start, not from its answer's
     if (!attempt->open || attempt->started)
         return;
+    const struct wp_trace *trace = &attempt->trace;
+    if (trace->domain == NULL || (trace->written_count == 0 && trace->path == 0)) {
+        attempt->started = true; // nothing was written, nothing read: no entry to touch
+        return;
+    }
     lock(router);
     uint32_t next = start_traces(router, attempt);
     unlock(router);
