@@ -218,9 +218,6 @@ bool store_span_knows(const struct wp_record *record);
 // error.
 int store_span_find(struct store_reader *reader, const struct wp_log_filter *filter,
                     struct store_span *out);
-// And of what else it names, as far as the hours know: for statements that read all of the span.
-int store_span_narrow(struct store_reader *reader, const struct wp_log_filter *filter,
-                      struct store_span *span);
 // One integer; `none` where there is no row or it is NULL. SQLITE_OK or an error.
 int store_read_integer(sqlite3 *db, const char *sql, int64_t none, int64_t *out);
 
@@ -291,6 +288,8 @@ struct store_walk store_walk_make(struct store_reader *reader, const struct wp_l
 int store_walk_begin(struct store_walk *walk, const struct store_span *span);
 // SQLITE_ROW, SQLITE_DONE or an error.
 int store_walk_step(struct store_walk *walk);
+// Instead of stepping: the next span in which there may be rows (or none: first > last).
+int store_walk_next(struct store_walk *walk, struct store_span *out);
 void store_walk_end(struct store_walk *walk);
 
 // search.c: any_holds(lower_case, column, …) for store_filter_append.

@@ -1,7 +1,14 @@
 // Pages of rows, and one row with everything.
 #include "store/private.h"
 
-enum { TOTAL_MAX = 10000, COUNT_TIMEOUT_MS = 150, PAGE_SIZE_DEFAULT = 50, PAGE_SIZE_MAX = 1000 };
+enum {
+    TOTAL_MAX = 10000,
+    COUNT_TIMEOUT_MS = 150,
+    PAGE_SIZE_DEFAULT = 50,
+    PAGE_SIZE_MAX = 1000,
+    SPANS_MAX = 20000, // more than that are hardly fewer rows
+    SPANS_BYTES_MAX = 1024 * 1024,
+};
 
 static const char *sort_expression(enum wp_log_sort sort)
 {
@@ -58,30 +65,74 @@ static int find_by_time(struct store_reader *reader, const struct wp_log_filter 
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+// The spans of the filter's rows as a JSON list of pairs. False: there are too many to be worth it,
+// or only one.
+static bool list_spans(struct store_reader *reader, const struct wp_log_filter *filter,
+                       const struct store_span *span, struct wp_buf *json)
+{
+    struct store_walk walk = store_walk_make(reader, filter, true);
+    struct wp_json_writer w = wp_json_writer(json);
+    struct store_span part;
+    size_t count = 0;
+    if (!store_filter_names_hourly(filter))
+        return false;
+    store_query_text(&walk.query, "SELECT 1");
+    int rc = store_walk_begin(&walk, span);
+    wp_json_open_array(&w, NULL);
+    while ((rc == SQLITE_OK || rc == SQLITE_ROW) && count <= SPANS_MAX) {
+        if ((rc = store_walk_next(&walk, &part)) != SQLITE_ROW)
+            break;
+        wp_json_open_array(&w, NULL);
+        wp_json_put_i64(&w, NULL, part.first);
+        wp_json_put_i64(&w, NULL, part.last);
+        wp_json_close(&w);
+        count++;
+    }
+    wp_json_close(&w);
+    store_walk_end(&walk);
+    return rc == SQLITE_DONE && wp_buf_ok(json);
+}
+
+static void append_order(struct store_query *query, const struct wp_log_filter *filter,
+                         const struct page *page)
+{
+    const char *direction = filter->ascending ? " ASC" : " DESC";
+    store_query_text(query, " ORDER BY ");
+    store_query_text(query, sort_expression(filter->sort));
+    store_query_text(query, direction);
+    store_query_text(query, ", request.id");
+    store_query_text(query, direction);
+    store_query_text(query, " LIMIT ");
+    store_query_integer(query, page->size);
+    store_query_text(query, " OFFSET ");
+    store_query_integer(query, (int64_t)rows_before(page));
+}
+
+// All rows of the filter have to be read to sort them, so of the others as few as can be.
 static int find_by_value(struct store_reader *reader, const struct wp_log_filter *filter,
                          const struct store_span *span, struct page *page)
 {
-    int rc;
-    const char *direction = filter->ascending ? " ASC" : " DESC";
-    struct store_span narrow = *span;
+    int rc = SQLITE_OK;
+    struct wp_buf spans = wp_buf_make(SPANS_BYTES_MAX);
     struct store_query query = store_query_make();
-    rc = store_span_narrow(reader, filter, &narrow);
-    store_query_text(&query, "SELECT id FROM request");
-    store_filter_append(&query, filter, &narrow);
-    store_query_text(&query, " ORDER BY ");
-    store_query_text(&query, sort_expression(filter->sort));
-    store_query_text(&query, direction);
-    store_query_text(&query, ", id");
-    store_query_text(&query, direction);
-    store_query_text(&query, " LIMIT ");
-    store_query_integer(&query, page->size);
-    store_query_text(&query, " OFFSET ");
-    store_query_integer(&query, (int64_t)rows_before(page));
-    sqlite3_stmt *s = rc == SQLITE_OK ? store_query_prepare(&query, reader->db, &rc) : NULL;
+    if (list_spans(reader, filter, span, &spans)) {
+        store_query_text(&query, "SELECT request.id FROM json_each(");
+        store_query_view(&query, wp_buf_view(&spans));
+        store_query_text(&query, ") AS span CROSS JOIN request"
+                                 " WHERE request.id >= json_extract(span.value, '$[0]')"
+                                 " AND request.id <= json_extract(span.value, '$[1]')");
+        store_filter_append_terms(&query, filter);
+    } else {
+        store_query_text(&query, "SELECT id FROM request");
+        store_filter_append(&query, filter, span);
+    }
+    append_order(&query, filter, page);
+    sqlite3_stmt *s = store_query_prepare(&query, reader->db, &rc);
     while (s != NULL && (rc = sqlite3_step(s)) == SQLITE_ROW)
         page->ids[page->found++] = sqlite3_column_int64(s, 0);
     sqlite3_finalize(s);
     store_query_free(&query);
+    wp_buf_free(&spans);
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 

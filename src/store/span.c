@@ -1,13 +1,9 @@
-// Where the rows of a filter lie: the table has no index for most of what a filter may name, but it
-// lies in the order of time, so a time is a range of ids. What else says when:
-//
-// - a request's id, drawn when it began (UUID version 7, RFC 9562 5.7: the first 48 bits are
-//   milliseconds);
-// - the hourly sums, which are written with the rows and kept longer: between the first and the
-//   last hour that knows a deployment lie all of its rows.
+// Where rows lie: the table is in the order of time, so a time is a range of ids, and a request's
+// id (version 7 UUID, RFC 9562 5.7) begins with the milliseconds in which it was drawn, when its
+// row began.
 #include "store/private.h"
 
-enum { HOUR_MS = 3600 * 1000, UUID_NEAR_MS = 1000, UUID_FAR_MS = 120 * 1000 };
+enum { UUID_NEAR_MS = 1000, UUID_FAR_MS = 120 * 1000 };
 
 static int64_t first_id(int64_t start_ms)
 {
@@ -44,47 +40,6 @@ int store_read_integer(sqlite3 *db, const char *sql, int64_t none, int64_t *out)
     store_query_text(&query, sql);
     int rc = read_query(db, &query, none, out);
     store_query_free(&query);
-    return rc;
-}
-
-// The first hour that knows what the filter names, or (`last`) the last one.
-static int find_hour(sqlite3 *db, const struct wp_log_filter *filter, bool last, int64_t *out)
-{
-    struct store_query query = store_query_make();
-    store_query_text(&query, "SELECT hour_ms FROM usage_hourly WHERE true");
-    store_filter_append_hourly(&query, filter);
-    store_query_text(&query, last ? " ORDER BY hour_ms DESC LIMIT 1" : " ORDER BY hour_ms LIMIT 1");
-    int rc = read_query(db, &query, INT64_MIN, out);
-    store_query_free(&query);
-    return rc;
-}
-
-// Rows of before the oldest hour are none of the hours' business: files of the first version have
-// such rows, and so has one whose old rows are being deleted.
-int store_span_narrow(struct store_reader *reader, const struct wp_log_filter *filter,
-                      struct store_span *span)
-{
-    sqlite3 *db = reader->db;
-    int64_t oldest_hour, oldest_id, first, last;
-    if (!store_filter_names_hourly(filter))
-        return SQLITE_OK;
-    int rc =
-        store_read_integer(db, "SELECT min(hour_ms) FROM usage_hourly", INT64_MAX, &oldest_hour);
-    if (rc == SQLITE_OK)
-        rc = store_read_integer(db, "SELECT min(id) FROM request", INT64_MAX, &oldest_id);
-    if (rc == SQLITE_OK)
-        rc = find_hour(db, filter, false, &first);
-    if (rc == SQLITE_OK)
-        rc = find_hour(db, filter, true, &last);
-    if (rc != SQLITE_OK || oldest_hour == INT64_MAX)
-        return rc;
-    bool known = first != INT64_MIN;
-    int64_t before = last_id(oldest_hour);
-    narrow(span,
-           oldest_id <= before ? INT64_MIN
-           : known             ? first_id(first)
-                               : INT64_MAX,
-           known ? last_id(last + HOUR_MS) : before);
     return rc;
 }
 

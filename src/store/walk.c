@@ -152,8 +152,7 @@ static struct store_span take_minutes(struct store_walk *walk)
                                last < walk->span.last ? last : walk->span.last};
 }
 
-// Where to read next. SQLITE_ROW or DONE.
-static int next_span(struct store_walk *walk, struct store_span *out)
+int store_walk_next(struct store_walk *walk, struct store_span *out)
 {
     int rc = SQLITE_ROW;
     if (!walk->beyond_waits && !walk->beyond_done) {
@@ -187,7 +186,7 @@ int store_walk_step(struct store_walk *walk)
         if (rc != SQLITE_DONE)
             return rc;
         walk->reading = false;
-        rc = next_span(walk, &span);
+        rc = store_walk_next(walk, &span);
         if (rc != SQLITE_ROW)
             return rc;
         if (span.first > span.last)

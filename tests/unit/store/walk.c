@@ -26,6 +26,11 @@ static bool has_failed(const struct made *row)
     return row->number % 97 == 5;
 }
 
+static double spend_of(int number)
+{
+    return number * 37 % 101;
+}
+
 static void fill(void)
 {
     struct wp_ledger *ledger = open_ledger(0);
@@ -41,6 +46,7 @@ static void fill(void)
         struct wp_record record = full_record();
         record.request_id = wp_arena_printf(arena, "n%d", row->number);
         record.start_ms = row->start_ms;
+        record.spend = spend_of(row->number);
         record.model_id = wp_arena_printf(arena, "d%d", deployment_of(row));
         record.status = has_failed(row) ? WP_VIEW("failure") : WP_VIEW("success");
         record.error_code = has_failed(row) ? WP_VIEW("RATE_LIMITED") : WP_VIEW("");
@@ -109,6 +115,33 @@ static void assert_pages(struct wp_ledger *ledger, struct wp_log_filter filter)
     assert_int_equal(seen, count);
 }
 
+static int by_spend(const void *a, const void *b)
+{
+    int left = *(const int *)a, right = *(const int *)b;
+    double difference = spend_of(right) - spend_of(left);
+    return difference != 0 ? (difference < 0 ? -1 : 1) : right - left; // later ones first
+}
+
+static void assert_sorted(struct wp_ledger *ledger, struct wp_log_filter filter)
+{
+    static int expected[ROWS];
+    int count = expect(&filter, expected);
+    qsort(expected, (size_t)count, sizeof(int), by_spend);
+    filter.sort = WP_SORT_SPEND;
+    filter.page_size = SIZE;
+    filter.page = 2;
+    struct wp_arena *arena = wp_arena_create(0);
+    struct wp_buf out = wp_buf_make(1 << 24);
+    assert_ok(wp_ledger_query_logs(ledger, &filter, &out));
+    const struct wp_json_val *data = wp_json_get(wp_json_parse(arena, wp_buf_view(&out)), "data");
+    int left = count - SIZE;
+    assert_int_equal(wp_json_count(data), left < 0 ? 0 : left < SIZE ? left : SIZE);
+    for (size_t i = 0; i < wp_json_count(data); i++)
+        assert_int_equal(number_in(data, i), expected[SIZE + i]);
+    wp_buf_free(&out);
+    wp_arena_destroy(arena);
+}
+
 static void assert_export(struct wp_ledger *ledger, struct wp_log_filter filter)
 {
     static int expected[ROWS];
@@ -170,6 +203,7 @@ static void assert_all(void)
                 if ((kind & 1) == 0) {
                     assert_export(ledger, filter);
                     assert_summary(ledger, filter);
+                    assert_sorted(ledger, filter);
                 }
             }
     wp_ledger_close(ledger);
