@@ -15,52 +15,45 @@ wp_view wp_sse_pending(const struct wp_sse *sse)
     return wp_buf_view(&sse->pending);
 }
 
-// Length of the line end at `at` (LF, CR, CRLF), 0 if there is none; SIZE_MAX when a CR stands last
-// and an LF may follow.
-static size_t line_end(wp_view text, size_t at)
+// Lines ------------------------------------------------------------------------------------------
+
+struct line {
+    size_t end;   // behind its text; as far as it is known
+    size_t after; // behind its LF, CR or CRLF; 0: it is not complete, or an LF may follow its CR
+};
+
+static struct line next_line(wp_view text, size_t at, bool has_cr)
 {
-    if (at >= text.len)
-        return 0;
-    if (text.ptr[at] == '\n')
-        return 1;
-    if (text.ptr[at] != '\r')
-        return 0;
-    if (at + 1 == text.len)
-        return SIZE_MAX;
-    return text.ptr[at + 1] == '\n' ? 2 : 1;
+    wp_view rest = wp_view_skip(text, at);
+    size_t lf = wp_view_find_char(rest, '\n');
+    size_t cr = has_cr ? wp_view_find_char(wp_view_sub(rest, 0, lf), '\r') : WP_NOT_FOUND;
+    if (cr != WP_NOT_FOUND && cr + 1 == rest.len)
+        return (struct line){at + cr, 0};
+    if (cr != WP_NOT_FOUND)
+        return (struct line){at + cr, at + cr + (rest.ptr[cr + 1] == '\n' ? 2 : 1)};
+    return lf == WP_NOT_FOUND ? (struct line){text.len, 0} : (struct line){at + lf, at + lf + 1};
 }
 
-// Offset behind the first blank line at or after `from`, or 0. *resume is where to look next time.
-static size_t event_end(wp_view text, size_t from, size_t *resume)
+// The event that begins `text` has ended. Each byte of it is looked at once, in however many pieces
+// it comes.
+static bool event_ends(struct wp_sse *sse, wp_view text)
 {
-    size_t line = from; // begin of a line
+    size_t at = sse->scanned;
     for (;;) {
-        size_t blank = line_end(text, line);
-        if (blank == SIZE_MAX)
-            break;
-        if (blank > 0)
-            return line + blank;
-        const char *cr = line < text.len ? memchr(text.ptr + line, '\r', text.len - line) : NULL;
-        const char *lf = line < text.len ? memchr(text.ptr + line, '\n', text.len - line) : NULL;
-        const char *end = cr == NULL ? lf : lf == NULL ? cr : cr < lf ? cr : lf;
-        if (end == NULL)
-            break;
-        size_t len = line_end(text, (size_t)(end - text.ptr));
-        if (len == SIZE_MAX)
-            break;
-        line = (size_t)(end - text.ptr) + len;
+        struct line line = next_line(text, at, sse->has_cr);
+        if (line.after == 0) {
+            sse->in_line = sse->in_line || line.end > at;
+            sse->scanned = line.end;
+            return false;
+        }
+        if (line.end == at && !sse->in_line)
+            return true;
+        sse->in_line = false;
+        at = line.after;
     }
-    *resume = line;
-    return 0;
 }
 
-static wp_view field_value(wp_view line, size_t colon)
-{
-    if (colon == WP_NOT_FOUND)
-        return (wp_view){line.ptr, 0};
-    wp_view value = wp_view_skip(line, colon + 1);
-    return value.len > 0 && value.ptr[0] == ' ' ? wp_view_skip(value, 1) : value;
-}
+// Events -----------------------------------------------------------------------------------------
 
 struct fields {
     wp_view name, data;
@@ -68,13 +61,25 @@ struct fields {
     size_t lines;
 };
 
+// The value of the field `name` with its colon; a line that is the name alone has an empty one.
+static bool is_field(wp_view line, wp_view name, wp_view *value)
+{
+    if (!wp_view_starts_with(line, name)) {
+        *value = (wp_view){line.ptr, 0};
+        return line.len + 1 == name.len && wp_view_starts_with(name, line);
+    }
+    *value = wp_view_skip(line, name.len);
+    if (value->len > 0 && value->ptr[0] == ' ')
+        *value = wp_view_skip(*value, 1);
+    return true;
+}
+
 static void add_line(struct fields *fields, wp_view line)
 {
-    size_t colon = wp_view_find_char(line, ':');
-    wp_view field = wp_view_sub(line, 0, colon), value = field_value(line, colon);
-    if (wp_view_is(field, "event")) {
+    wp_view value;
+    if (is_field(line, WP_VIEW("event:"), &value)) {
         fields->name = value;
-    } else if (wp_view_is(field, "data")) {
+    } else if (is_field(line, WP_VIEW("data:"), &value)) {
         if (fields->lines == 1)
             wp_buf_append(&fields->joined, fields->data);
         if (fields->lines > 0) {
@@ -87,26 +92,30 @@ static void add_line(struct fields *fields, wp_view line)
     }
 }
 
-static enum wp_err report(wp_view raw, size_t max,
+// Offset behind the event that begins at `begin`, or 0: it has not ended.
+static size_t read_event(wp_view text, size_t begin, bool has_cr, struct fields *fields)
+{
+    for (size_t at = begin;;) {
+        struct line line = next_line(text, at, has_cr);
+        if (line.after == 0)
+            return 0;
+        if (line.end == at)
+            return line.after;
+        add_line(fields, wp_view_sub(text, at, line.end));
+        at = line.after;
+    }
+}
+
+static enum wp_err report(const struct fields *fields, wp_view raw,
                           bool (*on_event)(void *arg, const struct wp_sse_event *event), void *arg,
                           bool *go_on)
 {
-    struct fields fields = {.joined = wp_buf_make(max)};
-    for (size_t at = 0; at < raw.len;) {
-        size_t end = at;
-        while (end < raw.len && raw.ptr[end] != '\n' && raw.ptr[end] != '\r')
-            end++;
-        add_line(&fields, wp_view_sub(raw, at, end));
-        size_t len = line_end(raw, end);
-        at = end + (len == SIZE_MAX ? 1 : len == 0 ? 1 : len);
-    }
-    bool ok = wp_buf_ok(&fields.joined);
-    if (fields.lines > 1)
-        fields.data = wp_buf_view(&fields.joined);
-    const struct wp_sse_event event = {fields.name, fields.data, raw};
-    *go_on = ok && on_event(arg, &event);
-    wp_buf_free(&fields.joined);
-    return ok ? WP_OK : WP_ERR_NO_MEMORY;
+    wp_view data = fields->lines > 1 ? wp_buf_view(&fields->joined) : fields->data;
+    const struct wp_sse_event event = {fields->name, data, raw};
+    if (!wp_buf_ok(&fields->joined))
+        return WP_ERR_NO_MEMORY;
+    *go_on = on_event(arg, &event);
+    return WP_OK;
 }
 
 static wp_view without_bom(struct wp_sse *sse, wp_view text, bool *undecided)
@@ -125,26 +134,25 @@ static wp_view without_bom(struct wp_sse *sse, wp_view text, bool *undecided)
 }
 
 // All complete events of `text`; *used counts the bytes that they took.
-static enum wp_err events_of(struct wp_sse *sse, wp_view text, size_t from, size_t *used,
+static enum wp_err events_of(struct wp_sse *sse, wp_view text, size_t *used,
                              bool (*on_event)(void *arg, const struct wp_sse_event *event),
                              void *arg, bool *go_on)
 {
-    size_t begin = 0, resume = from;
-    for (;;) {
-        size_t end = event_end(text, resume, &resume);
+    enum wp_err err = WP_OK;
+    *used = 0;
+    while (err == WP_OK && *go_on) {
+        struct fields fields = {.joined = wp_buf_make(sse->pending.max)};
+        size_t end = read_event(text, *used, sse->has_cr, &fields);
+        if (end > 0)
+            err = report(&fields, wp_view_sub(text, *used, end), on_event, arg, go_on);
+        wp_buf_free(&fields.joined);
         if (end == 0)
             break;
-        enum wp_err err =
-            report(wp_view_sub(text, begin, end), sse->pending.max, on_event, arg, go_on);
-        begin = resume = end;
-        if (err != WP_OK || !*go_on) {
-            *used = text.len;
-            return err;
-        }
+        *used = end;
     }
-    *used = begin;
-    sse->scanned = resume - begin;
-    return WP_OK;
+    sse->scanned = 0;
+    sse->in_line = false;
+    return err;
 }
 
 enum wp_err wp_sse_feed(struct wp_sse *sse, wp_view bytes,
@@ -162,16 +170,15 @@ enum wp_err wp_sse_feed(struct wp_sse *sse, wp_view bytes,
     }
     if (!wp_buf_ok(&sse->pending))
         return WP_ERR_NO_MEMORY;
+    sse->has_cr = sse->has_cr || wp_view_find_char(bytes, '\r') != WP_NOT_FOUND;
     wp_view content = without_bom(sse, text, &undecided);
     if (content.len != text.len)
         sse->scanned = 0;
     size_t skipped = text.len - content.len;
-    if (!undecided) {
-        enum wp_err err =
-            events_of(sse, content, buffered ? sse->scanned : 0, &used, on_event, arg, &go_on);
+    if (!undecided && (!buffered || event_ends(sse, content))) {
+        enum wp_err err = events_of(sse, content, &used, on_event, arg, &go_on);
         if (err != WP_OK || !go_on) {
             wp_buf_clear(&sse->pending);
-            sse->scanned = 0;
             return err;
         }
     }

@@ -16,6 +16,8 @@ struct wp_sse_event {
 struct wp_sse {
     struct wp_buf pending; // bytes of an event that has not ended yet
     size_t scanned;        // bytes of pending already searched for the blank line
+    bool in_line;          // and they end within a line
+    bool has_cr;           // the stream has been seen to end lines with CR
     bool started;          // a leading BOM has been handled
 };
 

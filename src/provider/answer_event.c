@@ -175,27 +175,48 @@ static void on_message_delta(struct wp_answer_core *core, wp_view data)
     answer->usage.final = answer->usage.seen;
 }
 
+static bool take(wp_view *rest, wp_view text)
+{
+    if (!wp_view_starts_with(*rest, text))
+        return false;
+    *rest = wp_view_skip(*rest, text.len);
+    return true;
+}
+
+// Moves behind `text`, wherever it stands; mostly that is where the first of its bytes does.
+static bool take_next(wp_view *rest, wp_view text)
+{
+    size_t at = wp_view_find_char(*rest, text.ptr[0]);
+    if (at == WP_NOT_FOUND || !wp_view_starts_with(wp_view_skip(*rest, at), text))
+        at = wp_view_find(*rest, text);
+    if (at == WP_NOT_FOUND)
+        return false;
+    *rest = wp_view_skip(*rest, at + text.len);
+    return true;
+}
+
 // {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"…"}}: what lies
 // between the first quote of the value behind "type" and the closing "}} is text that the model
 // wrote. Signatures are not.
 static size_t delta_bytes(wp_view data)
 {
-    wp_view opening = WP_VIEW("\"delta\":{\"type\":\"");
-    size_t delta = wp_view_find(data, opening);
-    if (delta == WP_NOT_FOUND)
+    wp_view rest = data;
+    if (take(&rest, WP_VIEW("{\"type\":\"content_block_delta\",\"index\":")))
+        rest = wp_view_skip(rest, wp_view_find_char(rest, ',')); // the usual spelling
+    else
+        rest = data;
+    if (!take(&rest, WP_VIEW(",\"delta\":{\"type\":\"")) &&
+        !take_next(&rest, WP_VIEW("\"delta\":{\"type\":\"")))
         return data.len;
-    wp_view rest = wp_view_skip(data, delta + opening.len);
-    size_t named = wp_view_find(rest, WP_VIEW("\",\""));
-    if (named == WP_NOT_FOUND)
+    if (!take_next(&rest, WP_VIEW("\",\"")))
         return rest.len;
-    rest = wp_view_skip(rest, named + 3);
     if (wp_view_starts_with(rest, WP_VIEW("signature\"")))
         return 0;
-    size_t quote = wp_view_find(rest, WP_VIEW("\":\""));
-    size_t overhead = 3 + sizeof("\"}}") - 1;
-    if (quote == WP_NOT_FOUND || rest.len < quote + overhead)
+    wp_view text = rest;
+    size_t closing = WP_VIEW("\"}}").len;
+    if (!take_next(&text, WP_VIEW("\":\"")) || text.len < closing)
         return rest.len;
-    return rest.len - quote - overhead;
+    return text.len - closing;
 }
 
 static void on_content(struct wp_answer_core *core)

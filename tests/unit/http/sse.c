@@ -16,19 +16,25 @@ static bool note(void *arg, const struct wp_sse_event *event)
     return ++log->events != log->stop_after;
 }
 
+static void check_cut(wp_view all, size_t first, size_t second, const char *expected)
+{
+    struct wp_sse sse;
+    struct log log = {.text = wp_buf_make(4096)};
+    wp_sse_init(&sse, 4096);
+    assert_ok(wp_sse_feed(&sse, wp_view_sub(all, 0, first), note, &log));
+    assert_ok(wp_sse_feed(&sse, wp_view_sub(all, first, second), note, &log));
+    assert_ok(wp_sse_feed(&sse, wp_view_skip(all, second), note, &log));
+    assert_view(wp_buf_view(&log.text), expected);
+    wp_sse_free(&sse);
+    wp_buf_free(&log.text);
+}
+
 static void check(const char *stream, const char *expected)
 {
     wp_view all = wp_view_of(stream);
-    for (size_t cut = 0; cut <= all.len; cut++) {
-        struct wp_sse sse;
-        struct log log = {.text = wp_buf_make(4096)};
-        wp_sse_init(&sse, 4096);
-        assert_ok(wp_sse_feed(&sse, wp_view_sub(all, 0, cut), note, &log));
-        assert_ok(wp_sse_feed(&sse, wp_view_skip(all, cut), note, &log));
-        assert_view(wp_buf_view(&log.text), expected);
-        wp_sse_free(&sse);
-        wp_buf_free(&log.text);
-    }
+    for (size_t first = 0; first <= all.len; first++)
+        for (size_t second = first; second <= all.len; second++)
+            check_cut(all, first, second, expected);
 }
 
 static void test_forms(void **state)
@@ -44,6 +50,9 @@ static void test_forms(void **state)
     check(": a comment\n\n", "[||13]");
     check("id: 7\nretry: 5\nevent:b\ndata\n\n", "[b||29]");
     check("data: no end\n", "");
+    check("data: 1\r\rdata: 2\r\rx", "[|1|9][|2|9]");
+    check("data: 1\n\rdata\rdata:\r\n\n\n", "[|1|9][|\n|13][||1]");
+    check("event\ndatas: 1\ndat: 2\neventually: 3\n data: 4\n\n", "[||46]");
     check("event: a\ndata: {\"t\":\"x: y\"}\n\n", "[a|{\"t\":\"x: y\"}|29]");
 }
 
