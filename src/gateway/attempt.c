@@ -53,6 +53,7 @@ void wp_exchange_cancel_attempt(struct wp_exchange *x, enum wp_outcome outcome)
 {
     wp_timer_stop(&x->timer);
     wp_timer_stop(&x->ping);
+    wp_deferred_cancel(&x->step);
     wp_exchange_stop_waiting(x);
     if (x->credentials_wait != NULL) {
         wp_renewal_cancel(x->credentials_wait);
@@ -226,7 +227,7 @@ static void build_and_send(struct wp_exchange *x)
     send_upstream(x);
 }
 
-static void get_credentials(struct wp_exchange *x);
+static void get_credentials(void *exchange);
 
 static void credentials_ready(void *arg)
 {
@@ -236,8 +237,9 @@ static void credentials_ready(void *arg)
     get_credentials(x);
 }
 
-static void get_credentials(struct wp_exchange *x)
+static void get_credentials(void *exchange)
 {
+    struct wp_exchange *x = exchange;
     char error[512] = "";
     struct wp_credentials found;
     enum wp_renewal_state state =
@@ -301,7 +303,7 @@ void wp_exchange_start_attempt(struct wp_exchange *x)
     if (x->upstream_model.ptr == NULL || x->model == NULL)
         fail_locally(x, WP_ERR_NO_MEMORY, NULL);
     else
-        get_credentials(x);
+        wp_exchange_step(x, WP_STAGE_CALL, get_credentials);
 }
 
 // Failure and what comes next.
@@ -558,11 +560,9 @@ static void end_of_error(struct wp_exchange *x)
     attempt_failed(x, &error);
 }
 
-static void on_end(void *state)
+static void answer_ended(void *exchange)
 {
-    struct wp_exchange *x = exchange_of(state);
-    note_timing(x);
-    x->call = NULL;
+    struct wp_exchange *x = exchange_of(exchange);
     if (x->answer == NULL) {
         end_of_error(x);
         return;
@@ -588,6 +588,15 @@ static void on_end(void *state)
                        .now_ns = wp_loop_now_ns(x->worker->loop),
                    });
     wp_exchange_complete(x, &document);
+}
+
+// What the call holds lives until the end of this turn.
+static void on_end(void *state)
+{
+    struct wp_exchange *x = exchange_of(state);
+    note_timing(x);
+    x->call = NULL;
+    wp_exchange_step(x, WP_STAGE_ANSWER, answer_ended);
 }
 
 static void on_error(void *state, enum wp_err err, const char *detail)

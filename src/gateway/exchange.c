@@ -40,6 +40,12 @@ void wp_exchange_set(struct wp_exchange *x, enum wp_exchange_state state)
     x->state_since_ns = wp_loop_now_ns(x->worker->loop);
 }
 
+void wp_exchange_step(struct wp_exchange *x, enum wp_stage stage, void (*fn)(void *exchange))
+{
+    wp_deferred_init(&x->step, stage, fn, x);
+    wp_loop_defer(x->worker->loop, &x->step);
+}
+
 const char *wp_exchange_action(const struct wp_exchange *x)
 {
     return STATES[x->state].action;
@@ -92,7 +98,14 @@ static uint64_t body_limit(const struct wp_front *front)
     return configured != 0 ? configured : 32u * 1024 * 1024;
 }
 
-static void inspect(struct wp_exchange *x);
+static void inspect(void *exchange);
+
+static void body_ended(struct wp_exchange *x)
+{
+    x->body_end_ns = wp_now_ns();
+    wp_exchange_set(x, WP_EXCHANGE_INSPECT);
+    wp_exchange_step(x, WP_STAGE_INSPECT, inspect);
+}
 
 // The body lies in the memory that goes with it; a small one shares a chunk with what is found in
 // it.
@@ -134,6 +147,7 @@ static void *begin(struct wp_front *front)
     x->upstream_error_body = wp_buf_make(WP_UPSTREAM_ERROR_MAX);
     x->hold = wp_buf_make(WP_JSON_ANSWER_MAX);
     x->session_id = session_of(&front->head->headers);
+    wp_deferred_init(&x->step, WP_STAGE_INSPECT, inspect, x);
     wp_timer_init(&x->timer, front->worker->loop, NULL, x);
     wp_timer_init(&x->ping, front->worker->loop, NULL, x);
     atomic_fetch_add(&x->gateway->counters.in_flight, 1);
@@ -157,8 +171,7 @@ static void *begin(struct wp_front *front)
     }
     uint64_t announced = front->head->content_length;
     if (!front->head->has_body) {
-        x->body_end_ns = wp_now_ns();
-        inspect(x);
+        body_ended(x);
     } else if (announced != UINT64_MAX && announced > x->body.max) {
         wp_exchange_fail(x, WP_ERR_TOO_LARGE, (wp_view){NULL, 0}, -1);
     } else if (announced != UINT64_MAX && !reserve_body(x, (size_t)announced)) {
@@ -219,10 +232,8 @@ static void on_body(void *state, wp_view bytes)
 static void on_body_end(void *state)
 {
     struct wp_exchange *x = exchange_of(state);
-    if (x->state != WP_EXCHANGE_BODY)
-        return;
-    x->body_end_ns = wp_now_ns();
-    inspect(x);
+    if (x->state == WP_EXCHANGE_BODY)
+        body_ended(x);
 }
 
 // What only the scan can tell: JSON, shape, model.
@@ -332,10 +343,10 @@ static uint32_t wanted_retries(const struct wp_exchange *x)
     return x->front->runtime->snapshot->router.num_retries;
 }
 
-static void inspect(struct wp_exchange *x)
+static void inspect(void *exchange)
 {
+    struct wp_exchange *x = exchange_of(exchange);
     wp_view message = {NULL, 0};
-    wp_exchange_set(x, WP_EXCHANGE_INSPECT);
     enum wp_err err = scan(x, &message);
     if (err == WP_OK) {
         if (x->session_id.len == 0)

@@ -54,6 +54,7 @@ struct wp_exchange {
     uint32_t magic;
     enum wp_exchange_state state;
     uint64_t state_since_ns;
+    struct wp_deferred step; // what comes next, in a later stage of the turn
     struct wp_front *front;
     struct wp_worker *worker;
     struct wp_gateway *gateway;
@@ -161,10 +162,13 @@ enum { WP_OP_IN_PATH = -1 };
 // exchange.c
 void wp_exchange_set(struct wp_exchange *x, enum wp_exchange_state state);
 const char *wp_exchange_action(const struct wp_exchange *x);
+// Goes on with fn(x) in that stage of the loop's turn; one step at a time.
+void wp_exchange_step(struct wp_exchange *x, enum wp_stage stage, void (*fn)(void *exchange));
 
 // plan.c
 // Enters the model group that `model` names; WP_ERR_UNKNOWN_MODEL, WP_ERR_NO_MEMORY.
 enum wp_err wp_exchange_enter_group(struct wp_exchange *x, wp_view model) WP_WARN_UNUSED;
+// Chooses a deployment, or what comes instead, when the turn comes to it.
 void wp_exchange_plan(struct wp_exchange *x);
 // The next group of the asked group's fallbacks that there is; false: none is left.
 bool wp_exchange_enter_fallback(struct wp_exchange *x, enum wp_fallback_kind kind);

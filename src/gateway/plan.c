@@ -205,9 +205,10 @@ static bool make_room(struct wp_exchange *x)
     return x->plan != NULL && (x->try_count < x->try_room || more_tries(x));
 }
 
-void wp_exchange_plan(struct wp_exchange *x)
+static void plan(void *exchange)
 {
-    wp_exchange_set(x, WP_EXCHANGE_PLAN);
+    struct wp_exchange *x = exchange;
+    WP_CHECK_MAGIC(x, WP_EXCHANGE_MAGIC);
     if (!make_room(x)) {
         wp_exchange_fail(x, WP_ERR_NO_MEMORY, (wp_view){NULL, 0}, 1000);
         return;
@@ -236,4 +237,10 @@ void wp_exchange_plan(struct wp_exchange *x)
     x->total_retries += x->retrying ? 1 : 0;
     x->retrying = false;
     wp_exchange_start_attempt(x);
+}
+
+void wp_exchange_plan(struct wp_exchange *x)
+{
+    wp_exchange_set(x, WP_EXCHANGE_PLAN);
+    wp_exchange_step(x, WP_STAGE_PLAN, plan);
 }

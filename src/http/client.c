@@ -462,7 +462,7 @@ static void connect_next(void *arg)
     wp_list_init(&link->idle);
     wp_list_append(&client->links, &link->all);
     wp_timer_init(&link->idle_timer, client->loop, idle_expired, link);
-    wp_deferred_init(&link->gone, free_link, link);
+    wp_deferred_init(&link->gone, WP_STAGE_LAST, free_link, link);
     call->link = link;
 }
 
@@ -647,8 +647,8 @@ static struct wp_call *new_call(struct wp_client *client, const struct wp_call_r
     wp_list_init(&call->all);
     wp_message_init(&call->message, false, &MESSAGE_EVENTS, call, client->head_max, HEADERS_MAX);
     wp_timer_init(&call->timer, client->loop, timed_out, call);
-    wp_deferred_init(&call->later, connect_next, call);
-    wp_deferred_init(&call->gone, free_call, call);
+    wp_deferred_init(&call->later, WP_STAGE_UPSTREAMS, connect_next, call);
+    wp_deferred_init(&call->gone, WP_STAGE_LAST, free_call, call);
     return call;
 }
 

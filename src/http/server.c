@@ -196,7 +196,7 @@ static bool begin_message(struct client *client)
     request->client = client;
     request->server = client->server;
     request->arena = arena;
-    wp_deferred_init(&request->closed, request_closed, request);
+    wp_deferred_init(&request->closed, WP_STAGE_LAST, request_closed, request);
     client->request = request;
     client->server->request_count++;
     wp_message_begin(&client->message, arena);
@@ -464,8 +464,8 @@ static void on_accept(void *arg, int fd, const struct wp_peer *peer)
                     server->limits.header_count_max);
     wp_timer_init(&client->timer, server->loop, on_timer, client);
     wp_timer_init(&client->write_timer, server->loop, on_write_timer, client);
-    wp_deferred_init(&client->next, parse_later, client);
-    wp_deferred_init(&client->gone, free_client, client);
+    wp_deferred_init(&client->next, WP_STAGE_CLIENTS, parse_later, client);
+    wp_deferred_init(&client->gone, WP_STAGE_LAST, free_client, client);
     wp_list_append(&server->connections, &client->link);
     server->connection_count++;
     if (server->connection_count >= server->limits.connections_max)
@@ -559,7 +559,7 @@ enum wp_err wp_server_start(struct wp_loop *loop, const struct wp_server_config 
     server->context = config->context;
     wp_list_init(&server->connections);
     wp_timer_init(&server->deadline, loop, deadline_passed, server);
-    wp_deferred_init(&server->drained_later, tell_drained, server);
+    wp_deferred_init(&server->drained_later, WP_STAGE_LAST, tell_drained, server);
     enum wp_err err = WP_OK;
     if (config->tls_certificate_file.len > 0)
         err = wp_tls_server_create(config->tls_certificate_file, config->tls_key_file, &server->tls,

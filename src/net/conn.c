@@ -32,7 +32,8 @@ struct wp_conn {
     const wp_view *spans; // being sent
     size_t span_count, span_index, span_offset;
     bool read_enabled, read_wants_write, write_wants_read, above_high, finishing, finished, failed;
-    struct wp_deferred flush, gone;
+    bool readable, writable; // what the descriptor was last said to be
+    struct wp_deferred ready, flush, gone;
     enum wp_err end_err;
     const char *end_detail;
 };
@@ -337,10 +338,12 @@ static void connected(struct wp_conn *conn)
         opened(conn);
 }
 
-static void on_ready(void *arg, bool readable, bool writable)
+static void work(void *arg)
 {
     struct wp_conn *conn = arg;
+    bool readable = conn->readable, writable = conn->writable;
     WP_CHECK_MAGIC(conn, CONN_MAGIC);
+    conn->readable = conn->writable = false;
     if (conn->state == CONNECTING) {
         connected(conn);
         return;
@@ -359,8 +362,17 @@ static void on_ready(void *arg, bool readable, bool writable)
     update_interest(conn);
 }
 
-static struct wp_conn *create(struct wp_loop *loop, int fd, const struct wp_conn_events *events,
-                              void *arg)
+static void on_ready(void *arg, bool readable, bool writable)
+{
+    struct wp_conn *conn = arg;
+    WP_CHECK_MAGIC(conn, CONN_MAGIC);
+    conn->readable = conn->readable || readable;
+    conn->writable = conn->writable || writable;
+    wp_loop_defer(conn->loop, &conn->ready);
+}
+
+static struct wp_conn *create(struct wp_loop *loop, int fd, enum wp_stage stage,
+                              const struct wp_conn_events *events, void *arg)
 {
     int one = 1;
     struct wp_conn *conn = wp_alloc(sizeof(*conn));
@@ -376,8 +388,9 @@ static struct wp_conn *create(struct wp_loop *loop, int fd, const struct wp_conn
     conn->arg = arg;
     conn->read_enabled = true;
     wp_bufq_init(&conn->queue, wp_loop_chunks(loop), WP_CONN_QUEUE_MAX);
-    wp_deferred_init(&conn->flush, flush, conn);
-    wp_deferred_init(&conn->gone, tell_end, conn);
+    wp_deferred_init(&conn->ready, stage, work, conn);
+    wp_deferred_init(&conn->flush, WP_STAGE_SEND, flush, conn);
+    wp_deferred_init(&conn->gone, WP_STAGE_LAST, tell_end, conn);
     // without it answers wait 40 ms for the peer's delayed acknowledgement
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     return conn;
@@ -393,7 +406,7 @@ static void begin_handshake(void *arg)
 struct wp_conn *wp_conn_accept(struct wp_loop *loop, int fd, struct wp_tls_context *tls,
                                const struct wp_conn_events *events, void *arg)
 {
-    struct wp_conn *conn = create(loop, fd, events, arg);
+    struct wp_conn *conn = create(loop, fd, WP_STAGE_CLIENTS, events, arg);
     if (conn == NULL)
         return NULL;
     conn->state = OPEN;
@@ -414,7 +427,7 @@ struct wp_conn *wp_conn_connect(struct wp_loop *loop, const struct sockaddr *add
                                 const struct wp_conn_events *events, void *arg)
 {
     int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    struct wp_conn *conn = fd < 0 ? NULL : create(loop, fd, events, arg);
+    struct wp_conn *conn = fd < 0 ? NULL : create(loop, fd, WP_STAGE_UPSTREAMS, events, arg);
     if (conn == NULL)
         return NULL;
     if (tls != NULL && (conn->tls = wp_tls_create(tls, fd, host, false)) == NULL) {
@@ -478,6 +491,7 @@ void wp_conn_close(struct wp_conn *conn)
     conn->tls = NULL;
     wp_poll_close(conn->poll);
     conn->poll = NULL;
+    wp_deferred_cancel(&conn->ready);
     wp_deferred_cancel(&conn->flush);
     wp_deferred_cancel(&conn->gone);
     conn->gone.fn = free_conn;

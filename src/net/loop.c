@@ -165,21 +165,33 @@ void wp_timer_start(struct wp_timer *timer, uint64_t ms)
         place(loop, timer);
 }
 
-// Deferred calls: at the end of the turn ------------------------------------------------------
+// Deferred calls: the turn's stages -------------------------------------------------------------
 
-static void run_deferred(struct wp_loop *loop)
+static void run_stage(struct wp_loop *loop, struct wp_list *stage)
 {
-    while (!wp_list_empty(&loop->deferred)) {
-        struct wp_deferred *deferred =
-            WP_CONTAINER_OF(loop->deferred.next, struct wp_deferred, link);
+    loop->now_ns = wp_now_ns();
+    while (!wp_list_empty(stage)) {
+        struct wp_deferred *deferred = WP_CONTAINER_OF(stage->next, struct wp_deferred, link);
         wp_list_unlink(&deferred->link);
         deferred->fn(deferred->arg);
     }
 }
 
+static void run_deferred(struct wp_loop *loop)
+{
+    for (int stage = 0; stage < WP_STAGE_COUNT;) {
+        bool empty = wp_list_empty(&loop->deferred[stage]);
+        if (!empty)
+            run_stage(loop, &loop->deferred[stage]);
+        stage = empty ? stage + 1 : 0;
+    }
+}
+
 static void on_prepare(uv_prepare_t *handle)
 {
-    run_deferred(handle->data);
+    struct wp_loop *loop = handle->data;
+    run_deferred(loop);
+    loop->polled = false;
 }
 
 static void on_check(uv_check_t *handle)
@@ -192,9 +204,11 @@ void wp_loop_flush_deferred(struct wp_loop *loop)
     run_deferred(loop);
 }
 
-void wp_deferred_init(struct wp_deferred *deferred, void (*fn)(void *arg), void *arg)
+void wp_deferred_init(struct wp_deferred *deferred, enum wp_stage stage, void (*fn)(void *arg),
+                      void *arg)
 {
     wp_list_init(&deferred->link);
+    deferred->stage = stage;
     deferred->fn = fn;
     deferred->arg = arg;
 }
@@ -202,7 +216,7 @@ void wp_deferred_init(struct wp_deferred *deferred, void (*fn)(void *arg), void 
 void wp_loop_defer(struct wp_loop *loop, struct wp_deferred *deferred)
 {
     if (wp_list_empty(&deferred->link))
-        wp_list_append(&loop->deferred, &deferred->link);
+        wp_list_append(&loop->deferred[deferred->stage], &deferred->link);
 }
 
 void wp_deferred_cancel(struct wp_deferred *deferred)
@@ -302,7 +316,8 @@ enum wp_err wp_loop_create(struct wp_loop **out)
     loop->magic = LOOP_MAGIC;
     loop->read_buffer = buffer;
     loop->now_ns = wp_now_ns();
-    wp_list_init(&loop->deferred);
+    for (int i = 0; i < WP_STAGE_COUNT; i++)
+        wp_list_init(&loop->deferred[i]);
     wp_chunk_pool_init(&loop->chunks, 64);
     pthread_mutex_init(&loop->lock, NULL);
     uv_timer_init(&loop->uv, &loop->timer);

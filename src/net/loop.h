@@ -18,7 +18,7 @@ void wp_loop_destroy(struct wp_loop *loop);
 void wp_loop_run(struct wp_loop *loop);
 // Any thread.
 void wp_loop_stop(struct wp_loop *loop);
-// Monotonic time at the start of this loop turn, in ns.
+// Monotonic time at the start of the turn's stage, in ns.
 uint64_t wp_loop_now_ns(const struct wp_loop *loop);
 // Chunks for the queues of this worker.
 struct wp_chunk_pool *wp_loop_chunks(struct wp_loop *loop);
@@ -36,14 +36,31 @@ struct wp_post {
 };
 enum wp_err wp_loop_post_with(struct wp_loop *loop, struct wp_post *post, void (*fn)(void *arg),
                               void *arg) WP_WARN_UNUSED;
-// Calls fn(arg) at the end of this turn: where objects destroy themselves safely.
-// The node must stay valid until then; deferring it twice calls it once.
+// A turn is worked through stage by stage: what is ready on many connections is read from all of
+// them, then scanned for all, and so on. A request passes through more code than the processor's
+// first cache holds; a stage's code stays there while it serves one after another.
+enum wp_stage {
+    WP_STAGE_CLIENTS,   // what clients sent is read and parsed
+    WP_STAGE_INSPECT,   // requests that are whole are looked into
+    WP_STAGE_PLAN,      // where they go
+    WP_STAGE_CALL,      // what is sent upstream is made
+    WP_STAGE_UPSTREAMS, // what upstreams sent is read, parsed and relayed
+    WP_STAGE_ANSWER,    // answers that are whole are brought to their end
+    WP_STAGE_SEND,      // what was written leaves
+    WP_STAGE_LAST,      // books; objects destroy themselves safely
+    WP_STAGE_COUNT,
+};
+// Calls fn(arg) in that stage of this turn. What an earlier stage is given by a later one is done
+// before the next stage begins. The node must stay valid until then; deferring it twice calls it
+// once.
 struct wp_deferred {
     struct wp_list link;
     void (*fn)(void *arg);
     void *arg;
+    enum wp_stage stage;
 };
-void wp_deferred_init(struct wp_deferred *deferred, void (*fn)(void *arg), void *arg);
+void wp_deferred_init(struct wp_deferred *deferred, enum wp_stage stage, void (*fn)(void *arg),
+                      void *arg);
 void wp_loop_defer(struct wp_loop *loop, struct wp_deferred *deferred);
 void wp_deferred_cancel(struct wp_deferred *deferred);
 // Runs what is deferred now: for owners that are taken down after the loop has stopped.

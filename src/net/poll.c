@@ -18,7 +18,10 @@ struct wp_poll {
 static void on_event(uv_poll_t *handle, int status, int events)
 {
     struct wp_poll *poll = handle->data;
-    poll->loop->now_ns = wp_now_ns();
+    if (!poll->loop->polled) { // the first of this turn
+        poll->loop->polled = true;
+        poll->loop->now_ns = wp_now_ns();
+    }
     // An error condition is seen by reading: both directions are reported. libuv has stopped
     // watching by itself, so that the next wp_poll_set must start it again: bytes may lie before
     // the error, and who reads only those would never hear of it.

@@ -18,12 +18,13 @@ struct wp_loop {
     uv_check_t check;
     struct wp_timer **heap;
     uint32_t heap_count, heap_capacity;
-    struct wp_list deferred;
+    struct wp_list deferred[WP_STAGE_COUNT];
     struct wp_chunk_pool chunks;
     pthread_mutex_t lock; // guards posts, stopping, closed
     struct wp_post *posts, *posts_tail;
     bool stopping, closed;
     bool running; // the loop's time is that of a turn
+    bool polled;  // an event has come since the loop last waited
     uint64_t now_ns;
     char *read_buffer; // WP_READ_BUFFER bytes, shared by all connections of the loop
 };
