@@ -83,6 +83,13 @@ def memory_kib(pid, field="VmRSS"):
     return total
 
 
+def place(pid, cpu):
+    """All threads of a process and its descendants onto one processor."""
+    for p in family(pid):
+        for path in glob.glob(f"/proc/{p}/task/*"):
+            os.sched_setaffinity(int(path.rsplit("/", 1)[1]), {cpu})
+
+
 def own_cpu_share():
     """Processor time over wall time of a short spin: what is missing others have taken."""
     wall, cpu = time.perf_counter(), time.process_time()
@@ -305,7 +312,15 @@ class Rounds:
     """The same load on every server, `count` times, in rotating order; paired figures. Who is slow
     gets fewer requests: as many as it answered in SLOW_S when it was warmed up."""
 
-    def __init__(self, servers, body, connections, requests, count, *options):
+    def __init__(self, servers, body, connections, requests, count, *options, pinned=False):
+        cpus = sorted(os.sched_getaffinity(0))
+        if pinned and len(cpus) > 1:
+            # The load and the upstream on one processor, who is measured on another: left alone, the
+            # kernel puts them on one or on two, and the wake-up between processors is half of what
+            # is added.
+            os.sched_setaffinity(0, {cpus[0]})
+            for server in servers:
+                place(server.pid, cpus[0] if server.name == "direct" else cpus[-1])
         self.names = [s.name for s in servers]
         self.rounds, self.shares = [], []
         loads = {}
@@ -319,6 +334,7 @@ class Rounds:
             self.shares.append(own_cpu_share())
             self.rounds.append({s.name: measure(s, body, connections, loads[s.name], *options)
                                 for s in servers[turn:] + servers[:turn]})
+        os.sched_setaffinity(0, cpus)
 
     def of(self, name, key):
         return median([r[name][key] for r in self.rounds])
