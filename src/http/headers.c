@@ -180,11 +180,12 @@ void wp_header_write(struct wp_buf *out, wp_view name, wp_view value)
     if (name.len > 0)
         memcpy(at, name.ptr, name.len);
     at += name.len;
-    memcpy(at, ": ", 2);
-    at += 2;
+    *at++ = ':';
+    *at++ = ' ';
     if (value.len > 0)
         memcpy(at, value.ptr, value.len);
-    memcpy(at + value.len, "\r\n", 2);
+    at[value.len] = '\r';
+    at[value.len + 1] = '\n';
     if (!wp_header_value_valid(wp_view_make(line, len)))
         out->len -= len + 2;
 }

@@ -76,8 +76,9 @@ static void release(void *arg)
 
 wp_view wp_answer_model(struct wp_answer_core *core, wp_view present)
 {
-    wp_view inner = wp_view_sub(present, 1, present.len - 1), name = core->model;
-    bool same = wp_json_is_string(present) && wp_view_eq(inner, name) &&
+    wp_view name = core->model;
+    bool same = wp_json_is_string(present) &&
+                wp_view_eq(wp_view_sub(present, 1, present.len - 1), name) &&
                 wp_view_find_char(name, '\\') == WP_NOT_FOUND;
     return name.len == 0 || same ? present : wp_json_quoted(core->source.arena, name);
 }

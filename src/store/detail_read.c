@@ -61,7 +61,7 @@ static bool begin(struct reader *in, wp_view detail, unsigned *flags)
 {
     *in = (struct reader){.left = detail};
     wp_view head = bytes(in, 2);
-    if (in->bad || head.ptr[0] != STORE_DETAIL_VERSION)
+    if (head.len < 2 || head.ptr[0] != STORE_DETAIL_VERSION)
         return false;
     *flags = (unsigned char)head.ptr[1];
     return true;
