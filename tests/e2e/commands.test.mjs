@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { binary, scratch, twoAccounts, until } from "./support/processes.mjs";
+import { binary, endProcess, scratch, twoAccounts, until } from "./support/processes.mjs";
 
 const run = (...args) => {
   const { status, stdout, stderr } = spawnSync(binary, args, { encoding: "utf8", env: { PATH: process.env.PATH, HOME: "/nonexistent" } });
@@ -66,7 +66,10 @@ test("the demo says how to point Claude Code at it, and where the console is", a
   const child = spawn(binary, ["demo", "--port", "0", "--state-dir", folder], { env: { PATH: process.env.PATH, HOME: folder } });
   let out = "";
   child.stdout.on("data", (chunk) => (out += chunk));
-  t.after(() => { child.kill("SIGKILL"); rmSync(folder, { recursive: true, force: true }); });
+  t.after(async () => {
+    await endProcess(child, "SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  });
   await until("the demo's lines", () => out.includes("Console:"));
   const url = /export ANTHROPIC_BASE_URL=(http:\/\/127\.0\.0\.1:\d+) ANTHROPIC_AUTH_TOKEN=(\S+)/.exec(out);
   assert.ok(url, out);

@@ -9,6 +9,13 @@ export const root = fileURLToPath(new URL("../../..", import.meta.url));
 export const binary = process.env.WARMPATH_BINARY || join(root, "build/warmpath");
 export const masterKey = "sk-e2e-master-key";
 
+// Ends a process before its folder is removed: until it is gone it writes there.
+export async function endProcess(child, signal = "SIGTERM") {
+  const gone = child.exitCode !== null || child.signalCode !== null || new Promise((done) => child.once("exit", done));
+  child.kill(signal);
+  await gone;
+}
+
 export function scratch(prefix = "warmpath-e2e-") {
   return mkdtempSync(join(tmpdir(), prefix));
 }
