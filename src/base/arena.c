@@ -46,15 +46,23 @@ struct wp_arena {
 // and joins blocks of this size at a price. Not where tools watch every allocation.
 #if defined(__SANITIZE_ADDRESS__) || defined(WP_ALLOC_FAULTS)
 static const uint32_t spare_max = 0;
+static const size_t large_max = 0;
 #else
 static const uint32_t spare_max = 64; // of each size: at most 8 MiB per thread, less after a trim
+static const size_t large_max = 8 * 1024 * 1024; // bytes of large chunks together
 #endif
-enum { SIZES = 7 }; // SMALLEST << 0 … 6
+enum {
+    SIZES = 7, // SMALLEST << 0 … 6
+    // From here on malloc maps fresh pages each time: each is a fault, half of what a body costs.
+    LARGE = 1000 * 1024,
+};
 
 struct spares {
     struct chunk *first[SIZES];
     uint32_t count[SIZES];
     uint32_t least[SIZES]; // fewest since the last trim: those were not needed
+    struct chunk *large;   // the one given last first
+    size_t large_bytes, large_least;
     // Bytes; written by this thread alone. What another thread destroys makes its own negative: the
     // sum is right.
     _Atomic int64_t live, idle;
@@ -94,6 +102,12 @@ static void leave(void *arg)
         }
         of->count[i] = 0;
     }
+    while (of->large != NULL) {
+        struct chunk *chunk = of->large;
+        of->large = chunk->next;
+        wp_free(chunk);
+    }
+    of->large_bytes = of->large_least = 0;
     atomic_store(&of->live, 0);
     atomic_store(&of->idle, 0);
 }
@@ -122,19 +136,61 @@ static size_t size_index(size_t size)
     return SIZES;
 }
 
+static struct chunk *take_regular(size_t index)
+{
+    struct chunk *chunk = spares.first[index];
+    if (chunk == NULL)
+        return NULL;
+    spares.first[index] = chunk->next;
+    if (--spares.count[index] < spares.least[index])
+        spares.least[index] = spares.count[index];
+    return chunk;
+}
+
+// The smallest that is not twice too large.
+static struct chunk *take_large(size_t size)
+{
+    struct chunk **best = NULL;
+    for (struct chunk **at = &spares.large; *at != NULL; at = &(*at)->next)
+        if ((*at)->size >= size && (*at)->size / 2 <= size &&
+            (best == NULL || (*at)->size < (*best)->size))
+            best = at;
+    if (best == NULL)
+        return NULL;
+    struct chunk *chunk = *best;
+    *best = chunk->next;
+    spares.large_bytes -= chunk->size;
+    if (spares.large_bytes < spares.large_least)
+        spares.large_least = spares.large_bytes;
+    return chunk;
+}
+
+// The next request of a conversation is a little longer. What is not touched takes no memory.
+static size_t large_size(size_t size)
+{
+    size_t step = (size_t)LARGE / 8;
+    while (step < size / 8)
+        step *= 2;
+    return size > SIZE_MAX / 2 ? size : (size + step - 1) / step * step;
+}
+
 static struct chunk *take_chunk(size_t size)
 {
     size_t index = size_index(size);
-    struct chunk *chunk = index < SIZES ? spares.first[index] : NULL;
+    struct chunk *chunk = NULL;
     if (!thread_known)
         join_threads();
-    if (chunk == NULL) {
-        chunk = wp_realloc(NULL, sizeof(*chunk) + size); // not zeroed: alloc does that
-    } else {
+    if (index < SIZES) {
+        chunk = take_regular(index);
+    } else if (size >= LARGE) {
+        size = large_size(size);
+        chunk = take_large(size);
+    }
+    if (chunk != NULL) {
+        size = chunk->size;
         count(&spares.idle, -(int64_t)size);
-        spares.first[index] = chunk->next;
-        if (--spares.count[index] < spares.least[index])
-            spares.least[index] = spares.count[index];
+    } else {
+        chunk = wp_realloc(NULL, sizeof(*chunk) + size); // not zeroed: alloc does that
     }
     if (chunk == NULL)
         return NULL;
@@ -143,25 +199,64 @@ static struct chunk *take_chunk(size_t size)
     return chunk;
 }
 
+static bool keep_regular(struct chunk *chunk, size_t index)
+{
+    if (spares.count[index] >= spare_max)
+        return false;
+    chunk->next = spares.first[index];
+    spares.first[index] = chunk;
+    spares.count[index]++;
+    return true;
+}
+
+static bool keep_large(struct chunk *chunk)
+{
+    if (chunk->size > large_max - spares.large_bytes)
+        return false;
+    chunk->next = spares.large;
+    spares.large = chunk;
+    spares.large_bytes += chunk->size;
+    return true;
+}
+
 static void give_chunk(struct chunk *chunk)
 {
     size_t index = size_index(chunk->size);
     if (!thread_known)
         join_threads();
     count(&spares.live, -(int64_t)chunk->size);
-    if (index == SIZES || spares.count[index] >= spare_max) {
+    bool kept =
+        index < SIZES ? keep_regular(chunk, index) : chunk->size >= LARGE && keep_large(chunk);
+    if (kept)
+        count(&spares.idle, (int64_t)chunk->size);
+    else
         wp_free(chunk);
-        return;
+}
+
+// The oldest go first: as many bytes as were never needed since the last trim, whole chunks.
+static size_t trim_large(void)
+{
+    size_t freed = 0;
+    struct chunk **at = &spares.large;
+    for (size_t kept = 0; *at != NULL;) {
+        struct chunk *chunk = *at;
+        if (kept + chunk->size <= spares.large_bytes - spares.large_least) {
+            kept += chunk->size;
+            at = &chunk->next;
+        } else {
+            *at = chunk->next;
+            freed += chunk->size;
+            wp_free(chunk);
+        }
     }
-    count(&spares.idle, (int64_t)chunk->size);
-    chunk->next = spares.first[index];
-    spares.first[index] = chunk;
-    spares.count[index]++;
+    spares.large_bytes -= freed;
+    spares.large_least = spares.large_bytes;
+    return freed;
 }
 
 size_t wp_arena_trim(void)
 {
-    size_t freed = 0;
+    size_t freed = trim_large();
     for (size_t i = 0; i < SIZES; i++) {
         for (; spares.least[i] > 0; spares.least[i]--, spares.count[i]--) {
             struct chunk *chunk = spares.first[i];
@@ -276,7 +371,7 @@ static void *grow(struct wp_arena *arena, size_t size)
     struct chunk *chunk = take_chunk(want);
     if (chunk == NULL)
         return NULL;
-    arena->held += want;
+    arena->held += chunk->size;
     if (size > regular) {
         // A large piece of its own must not waste what the current chunk has left.
         chunk->used = size;

@@ -46,3 +46,12 @@ void wp_pages_release(void)
 {
     dl_iterate_phdr(release_object, NULL);
 }
+
+void wp_pages_enlarge(void *from, size_t len)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)from + page - 1) & ~(page - 1);
+    uintptr_t end = ((uintptr_t)from + len) & ~(page - 1);
+    if (begin < end)
+        (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+}

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pages.h"
 #include "gateway/economy.h"
 
 enum {
@@ -210,6 +211,15 @@ static void read_ahead(struct wp_exchange *x)
     wp_request_more(x->reader, x->body.len);
 }
 
+// Of a very large body each fresh page is a third of what its bytes cost. Who has sent this much
+// may have more memory at once.
+static void enlarge_pages(const struct wp_buf *body, size_t before)
+{
+    enum { VERY_LARGE = 4 * 1024 * 1024, BEGUN = 1024 * 1024 };
+    if (body->capacity >= VERY_LARGE && before < BEGUN && body->len >= BEGUN)
+        wp_pages_enlarge(body->ptr + body->len, body->capacity - body->len);
+}
+
 static void on_body(void *state, wp_view bytes)
 {
     struct wp_exchange *x = exchange_of(state);
@@ -217,6 +227,7 @@ static void on_body(void *state, wp_view bytes)
         return;
     if (x->body.ptr != NULL && bytes.ptr == x->body.ptr + x->body.len) { // read in place
         x->body.len += bytes.len;
+        enlarge_pages(&x->body, x->body.len - bytes.len);
         read_ahead(x);
         return;
     }
