@@ -25,6 +25,8 @@ enum wp_retry_class {
       "Too many wrong keys came from this address; try again in a minute")                        \
     X(FORBIDDEN, 403, NEVER, "permission_error", "This key may not do that")                      \
     X(NOT_FOUND, 404, NEVER, "not_found_error", "Not found")                                      \
+    X(SLOW_QUERY, 504, NEVER, "timeout_error",                                                    \
+      "The logs hold too much to answer this in time; narrow the time range")                     \
     X(METHOD, 405, NEVER, "invalid_request_error", "Method not allowed")                          \
     X(TOO_LARGE, 413, NEVER, "request_too_large", "The request body exceeds the maximum size")    \
     X(MEDIA_TYPE, 415, NEVER, "invalid_request_error", "Content-Encoding is not supported")       \

@@ -284,8 +284,6 @@ enum wp_err store_open_reader(const char *path, sqlite3 **out)
     if (rc == SQLITE_OK)
         rc = store_exec(db, "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;"
                             "PRAGMA cache_size = -1024; PRAGMA trusted_schema = OFF");
-    if (rc == SQLITE_OK)
-        rc = store_search_register(db);
     if (rc == SQLITE_OK) {
         *out = db;
         return WP_OK;

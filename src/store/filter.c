@@ -81,6 +81,18 @@ sqlite3_stmt *store_query_prepare(struct store_query *query, sqlite3 *db, int *r
     return NULL;
 }
 
+int store_query_integer_of(struct store_query *query, sqlite3 *db, int64_t none, int64_t *out)
+{
+    int rc;
+    *out = none;
+    sqlite3_stmt *s = store_query_prepare(query, db, &rc);
+    if (s != NULL && (rc = sqlite3_step(s)) == SQLITE_ROW &&
+        sqlite3_column_type(s, 0) != SQLITE_NULL)
+        *out = sqlite3_column_int64(s, 0);
+    sqlite3_finalize(s);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
 static void equal(struct store_query *query, const char *term, wp_view value)
 {
     if (value.len == 0)
@@ -123,6 +135,8 @@ void store_filter_append(struct store_query *query, const struct wp_log_filter *
 // Terms beside the equality are what SQLite needs to see that a partial index applies.
 void store_filter_append_terms(struct store_query *query, const struct wp_log_filter *filter)
 {
+    if (store_filter_scans(filter)) // before all others: they may refuse every row
+        store_query_text(query, " AND reached(request.id)");
     equal(query, " AND request_id = ", filter->request_id);
     equal(query, " AND session_id <> '' AND session_id = ", filter->session_id);
     equal(query, " AND model_id = ", filter->model_id);
@@ -153,6 +167,12 @@ bool store_filter_is_hourly(const struct wp_log_filter *filter)
 {
     return filter->request_id.len == 0 && filter->session_id.len == 0 && filter->search.len == 0 &&
            filter->min_spend_set == 0;
+}
+
+bool store_filter_scans(const struct wp_log_filter *filter)
+{
+    return (filter->search.len > 0 || filter->min_spend_set != 0) && filter->request_id.len == 0 &&
+           filter->session_id.len == 0;
 }
 
 void store_filter_append_hourly(struct store_query *query, const struct wp_log_filter *filter)

@@ -14,6 +14,7 @@ enum {
     QUEUE_BYTES_DEFAULT = 256 * 1024 * 1024,
     BATCH_MS_DEFAULT = 200,
     QUERY_MS_DEFAULT = 10000,
+    SEARCH_MS = 3000,
 };
 
 static size_t size_or(size_t value, size_t fallback)
@@ -58,6 +59,7 @@ static struct wp_ledger *create(const struct wp_ledger_config *config)
         .queue_bytes_max = size_or(config->queue_bytes_max, QUEUE_BYTES_DEFAULT),
         .batch_ms = u32_or(config->batch_ms, BATCH_MS_DEFAULT),
         .query_timeout_ms = u32_or(config->query_timeout_ms, QUERY_MS_DEFAULT),
+        .search_timeout_ms = SEARCH_MS,
         .retention_days = config->retention_days,
         .trim_ns = config->retention_days == 0 ? UINT64_MAX : 0,
     };

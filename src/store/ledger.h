@@ -16,7 +16,7 @@ struct wp_ledger_config {
     size_t queue_bytes_max;    // the same in bytes, for logs with stored prompts (default 256 MiB)
     uint32_t batch_ms;         // longest wait before a commit (default 200)
     uint32_t retention_days;   // 0: keep all; older rows are deleted in slices, daily sums stay
-    uint32_t query_timeout_ms; // of one query; beyond it WP_ERR_INTERNAL (default 10,000)
+    uint32_t query_timeout_ms; // of one query; beyond it WP_ERR_SLOW_QUERY (default 10,000)
 };
 
 // Opens, migrates, starts the recorder thread. Missing directories are created (0700), the file is
@@ -71,17 +71,22 @@ struct wp_log_filter {        // empty views and zeros: no restriction
     uint64_t min_spend_set;
     double min_spend;
 };
-// Blocking: call on a pool thread. Append JSON to `out`; WP_ERR_INTERNAL with a logged reason.
+// Blocking: call on a pool thread. Append JSON to `out`; WP_ERR_INTERNAL with a logged reason,
+// WP_ERR_SLOW_QUERY past the query's time.
 // LiteLLM's shape: {"data":[…],"total":n,"page":p,"page_size":s,"total_pages":t,
 // "total_is_capped":bool}; `total` is exact up to 10,000 rows and capped there (or lower, when
 // counting takes too long) with "total_is_capped":true. `search` is a substring, ASCII case
-// ignored, of request, session, model, deployment, address, user agent or error.
+// ignored, of request, session, model, deployment, address, user agent or error; the whole id of a
+// request or session that there is finds that one alone. No index leads to what a search or a
+// least spend finds: after three seconds the answer is what was found until then, with
+// "searched_to_ms": rows that start from this time on (sorted upwards by time: before it) were
+// looked at. Ask again with that as the filter's end to go on.
 enum wp_err wp_ledger_query_logs(struct wp_ledger *ledger, const struct wp_log_filter *filter,
                                  struct wp_buf *out) WP_WARN_UNUSED;
 enum wp_export_format { WP_EXPORT_CSV, WP_EXPORT_JSONL };
 // Where an export has come to; zero at its start. Private but for `done`.
 struct wp_export_cursor {
-    int64_t id; // of the last row
+    int64_t before; // the rows that are left have smaller ids
     bool begun;
     bool done; // public: nothing is left
 };
@@ -99,6 +104,7 @@ enum wp_err wp_ledger_query_log(struct wp_ledger *ledger, wp_view request_id,
 // {"totals":{requests,failures,spend,saved,prompt_tokens,…,cache_hit_ratio,ttft_p50_ms,ttft_p95_ms},
 //  "histogram":[{"t":ms,"success":n,"failure":n}…],"bucket_ms":n,"since_ms":ms (only where the
 //  histogram begins later than the filter, because nothing is before),
+//  "searched_to_ms":ms (as a page has it, and then over the rows from there on),
 //  "facets":{"model_id":[{"value","count"}…],"model":…,"status":…,"error_code":…}} over the same
 // filter (page and sort ignored). About sixty buckets, empty ones left out. Where a range of six
 // hours or more holds more than 50,000 rows of the filter, or 200,000 in all, whole hours come from

@@ -145,10 +145,12 @@ bool store_writer_trim(struct store_writer *writer, int64_t before_ms, bool *mor
 // ledger.c, recorder.c -----------------------------------------------------------------------
 
 enum { STORE_READERS = 4, STORE_BATCH_MAX = 512 };
+static const int64_t STORE_NOWHERE = INT64_MIN;
 
 struct store_reader {
     sqlite3 *db;
     uint64_t deadline_ns; // of the running query
+    int64_t reached;      // the last row that a walk looked at, or STORE_NOWHERE
     bool busy;
 };
 
@@ -157,6 +159,7 @@ struct wp_ledger {
     char *path;
     size_t queue_max, queue_bytes_max;
     uint32_t batch_ms, retention_days, query_timeout_ms;
+    uint32_t search_timeout_ms; // then the answer is what was found until then
 
     pthread_mutex_t lock; // of all up to `thread`
     pthread_cond_t wake, settled;
@@ -189,6 +192,9 @@ void *store_recorder_main(void *ledger);
 struct store_reader *store_reader_acquire(struct wp_ledger *ledger);
 // Gives the next statement (again) the whole query timeout.
 void store_reader_arm(struct wp_ledger *ledger, struct store_reader *reader, uint32_t timeout_ms);
+// The same for what may end with a part: less for filters that scan.
+void store_reader_arm_for(struct wp_ledger *ledger, struct store_reader *reader,
+                          const struct wp_log_filter *filter);
 // `rc` of the last statement: a broken connection is closed rather than kept.
 void store_reader_release(struct wp_ledger *ledger, struct store_reader *reader, int rc);
 
@@ -218,7 +224,7 @@ bool store_span_knows(const struct wp_record *record);
 // error.
 int store_span_find(struct store_reader *reader, const struct wp_log_filter *filter,
                     struct store_span *out);
-// One integer; `none` where there is no row or it is NULL. SQLITE_OK or an error.
+// The integer of a statement without values, as store_query_integer_of.
 int store_read_integer(sqlite3 *db, const char *sql, int64_t none, int64_t *out);
 
 // filter.c -----------------------------------------------------------------------------------
@@ -249,6 +255,8 @@ void store_query_view(struct store_query *query, wp_view value);
 void store_query_integer(struct store_query *query, int64_t value);
 // NULL on failure (logged).
 sqlite3_stmt *store_query_prepare(struct store_query *query, sqlite3 *db, int *rc);
+// Its one integer; `none` where there is no row or it is NULL. SQLITE_OK or an error.
+int store_query_integer_of(struct store_query *query, sqlite3 *db, int64_t none, int64_t *out);
 
 // " AND …" on table request: all that the filter names but its times.
 void store_filter_append_terms(struct store_query *query, const struct wp_log_filter *filter);
@@ -257,6 +265,8 @@ void store_filter_append(struct store_query *query, const struct wp_log_filter *
                          const struct store_span *span);
 // It names something that the hourly sums tell apart.
 bool store_filter_names_hourly(const struct wp_log_filter *filter);
+// No index leads to its rows: all of the span are looked at, and noted as reached.
+bool store_filter_scans(const struct wp_log_filter *filter);
 // True if the hourly sums can answer it; then the same as terms on usage_hourly, without times.
 bool store_filter_is_hourly(const struct wp_log_filter *filter);
 void store_filter_append_hourly(struct store_query *query, const struct wp_log_filter *filter);
@@ -292,8 +302,25 @@ int store_walk_step(struct store_walk *walk);
 int store_walk_next(struct store_walk *walk, struct store_span *out);
 void store_walk_end(struct store_walk *walk);
 
-// search.c: any_holds(lower_case, column, …) for store_filter_append.
-int store_search_register(sqlite3 *db);
+// search.c: for store_filter_append, any_holds(lower_case, column, …), and reached(id), which
+// notes the id in *reached and is true.
+int store_search_register(sqlite3 *db, int64_t *reached);
+
+// reach.c ------------------------------------------------------------------------------------
+
+// A search for a whole id, of a request or of a session that there is, becomes a filter by it.
+// Views of *out are those of the filter. SQLITE_OK or an error.
+int store_filter_narrow(struct store_reader *reader, const struct wp_log_filter *filter,
+                        struct wp_log_filter *out);
+// A statement that was stopped for its time, in the order of times: all rows that start from this
+// time on (ascending: before it) have been looked at. 0: it was not stopped, or came nowhere.
+int64_t store_reached_ms(const struct store_reader *reader, int rc, bool ascending);
+// For what needs all rows of a filter at once, and was stopped: *span begins with what half that
+// time reaches, newest first, and *searched_to_ms says when that is (0: all of it). SQLITE_OK or an
+// error.
+int store_span_reach(struct wp_ledger *ledger, struct store_reader *reader,
+                     const struct wp_log_filter *filter, struct store_span *span,
+                     int64_t *searched_to_ms);
 
 // Ends a query function: logs a failure under `what`, cuts `out` back to `from`.
 enum wp_err store_query_end(struct wp_ledger *ledger, struct store_reader *reader, int rc,

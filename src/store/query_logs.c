@@ -37,6 +37,7 @@ struct page {
     uint32_t number, size; // number from 1
     int64_t ids[PAGE_SIZE_MAX];
     uint32_t found;
+    int64_t searched_to_ms; // 0: all of the filter's rows were looked at
 };
 
 static uint64_t rows_before(const struct page *page)
@@ -44,12 +45,14 @@ static uint64_t rows_before(const struct page *page)
     return (uint64_t)(page->number - 1) * page->size;
 }
 
-static int find_by_time(struct store_reader *reader, const struct wp_log_filter *filter,
-                        const struct store_span *span, struct page *page)
+static int find_by_time(struct wp_ledger *ledger, struct store_reader *reader,
+                        const struct wp_log_filter *filter, const struct store_span *span,
+                        struct page *page)
 {
     struct store_walk walk = store_walk_make(reader, filter, filter->ascending);
     walk.skip = rows_before(page);
     store_query_text(&walk.query, "SELECT id");
+    store_reader_arm_for(ledger, reader, filter);
     int rc = store_walk_begin(&walk, span);
     while (rc == SQLITE_OK && page->found < page->size) {
         rc = store_walk_step(&walk);
@@ -62,7 +65,9 @@ static int find_by_time(struct store_reader *reader, const struct wp_log_filter 
         rc = SQLITE_OK;
     }
     store_walk_end(&walk);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+    store_reader_arm(ledger, reader, ledger->query_timeout_ms);
+    page->searched_to_ms = store_reached_ms(reader, rc, filter->ascending);
+    return rc == SQLITE_DONE || page->searched_to_ms != 0 ? SQLITE_OK : rc;
 }
 
 // The spans of the filter's rows as a JSON list of pairs. False: there are too many to be worth it,
@@ -147,12 +152,13 @@ static bool total_is_known(const struct page *page, uint32_t *total)
     return true;
 }
 
-// Counts up to the cap. Running out of time is not a failure: what was counted is a lower bound.
+// Counts up to the cap. Running out of time is not a failure: what was counted is a lower bound,
+// and so are the rows up to the page's end.
 static int count_rows(struct wp_ledger *ledger, struct store_reader *reader,
                       const struct wp_log_filter *filter, const struct store_span *span,
-                      uint32_t *total, bool *capped)
+                      const struct page *page, uint32_t *total, bool *capped)
 {
-    uint64_t counted = 0;
+    uint64_t counted = 0, seen = page->found > 0 ? rows_before(page) + page->found : 0;
     struct store_walk walk = store_walk_make(reader, filter, false);
     walk.skip = UINT64_MAX;
     walk.enough = TOTAL_MAX + 1;
@@ -167,6 +173,8 @@ static int count_rows(struct wp_ledger *ledger, struct store_reader *reader,
     store_reader_arm(ledger, reader, ledger->query_timeout_ms);
     bool late = (rc & 0xff) == SQLITE_INTERRUPT;
     *capped = counted > TOTAL_MAX || late;
+    if (late && counted < seen)
+        counted = seen;
     *total = counted > TOTAL_MAX ? TOTAL_MAX : (uint32_t)counted;
     return late || rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
@@ -205,13 +213,36 @@ static void write_totals(struct wp_json_writer *w, uint32_t total, bool capped,
     wp_json_put_u64(w, "page_size", page->size);
     wp_json_put_u64(w, "total_pages", (total + page->size - 1) / page->size);
     wp_json_put_bool(w, "total_is_capped", capped);
+    if (page->searched_to_ms != 0)
+        wp_json_put_i64(w, "searched_to_ms", page->searched_to_ms);
 }
 
-enum wp_err wp_ledger_query_logs(struct wp_ledger *ledger, const struct wp_log_filter *filter,
+static int find_page(struct wp_ledger *ledger, struct store_reader *reader,
+                     const struct wp_log_filter *filter, struct store_span *span, struct page *page)
+{
+    int rc = store_span_find(reader, filter, span);
+    if (rc == SQLITE_OK && filter->sort == WP_SORT_START)
+        return find_by_time(ledger, reader, filter, span, page);
+    if (rc != SQLITE_OK)
+        return rc;
+    store_reader_arm_for(ledger, reader, filter);
+    rc = find_by_value(reader, filter, span, page);
+    if ((rc & 0xff) == SQLITE_INTERRUPT && store_filter_scans(filter)) {
+        page->found = 0;
+        rc = store_span_reach(ledger, reader, filter, span, &page->searched_to_ms);
+        if (rc == SQLITE_OK)
+            rc = find_by_value(reader, filter, span, page);
+    }
+    store_reader_arm(ledger, reader, ledger->query_timeout_ms);
+    return rc;
+}
+
+enum wp_err wp_ledger_query_logs(struct wp_ledger *ledger, const struct wp_log_filter *asked,
                                  struct wp_buf *out)
 {
-    struct page page = {.number = filter->page == 0 ? 1 : filter->page,
-                        .size = filter->page_size == 0 ? PAGE_SIZE_DEFAULT : filter->page_size};
+    struct wp_log_filter found, *filter = &found;
+    struct page page = {.number = asked->page == 0 ? 1 : asked->page,
+                        .size = asked->page_size == 0 ? PAGE_SIZE_DEFAULT : asked->page_size};
     struct wp_json_writer w = wp_json_writer(out);
     struct store_span span;
     uint32_t total = 0;
@@ -223,15 +254,14 @@ enum wp_err wp_ledger_query_logs(struct wp_ledger *ledger, const struct wp_log_f
     if (reader == NULL)
         return WP_ERR_INTERNAL;
     wp_json_open_object(&w, NULL);
-    int rc = store_span_find(reader, filter, &span);
-    if (rc == SQLITE_OK && filter->sort == WP_SORT_START)
-        rc = find_by_time(reader, filter, &span, &page);
-    else if (rc == SQLITE_OK)
-        rc = find_by_value(reader, filter, &span, &page);
+    int rc = store_filter_narrow(reader, asked, filter);
+    if (rc == SQLITE_OK)
+        rc = find_page(ledger, reader, filter, &span, &page);
     if (rc == SQLITE_OK)
         rc = write_rows(reader, &page, &w);
     if (rc == SQLITE_OK && !total_is_known(&page, &total))
-        rc = count_rows(ledger, reader, filter, &span, &total, &capped);
+        rc = count_rows(ledger, reader, filter, &span, &page, &total, &capped);
+    capped = capped || page.searched_to_ms != 0;
     write_totals(&w, total, capped, &page);
     wp_json_close(&w);
     return store_query_end(ledger, reader, rc, "log page", out, from);

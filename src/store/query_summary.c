@@ -29,6 +29,7 @@ struct summary {
     struct store_reader *reader;
     const struct wp_log_filter *filter;
     struct store_span span; // of the filter
+    int64_t searched_to_ms; // 0: all of it
     struct store_query query;
     struct store_tally tally;
 };
@@ -196,6 +197,25 @@ static int choose_hours(struct summary *summary, int64_t late_ms, int64_t *from,
     return rc;
 }
 
+// From rows alone; where they are too many to look at, from the newest.
+static int add_span(struct summary *summary, int64_t end_ms)
+{
+    const struct wp_log_filter *filter = summary->filter;
+    store_tally_span(&summary->tally, filter->start_ms, end_ms, 1);
+    store_reader_arm_for(summary->ledger, summary->reader, filter);
+    int rc = add_rows(summary, &summary->span);
+    if ((rc & 0xff) != SQLITE_INTERRUPT || !store_filter_scans(filter))
+        return rc;
+    store_tally_free(&summary->tally);
+    if (!store_tally_init(&summary->tally))
+        return SQLITE_NOMEM;
+    rc = store_span_reach(summary->ledger, summary->reader, filter, &summary->span,
+                          &summary->searched_to_ms);
+    int64_t start_ms = summary->searched_to_ms != 0 ? summary->searched_to_ms : filter->start_ms;
+    store_tally_span(&summary->tally, start_ms, end_ms, 1);
+    return rc == SQLITE_OK ? add_rows(summary, &summary->span) : rc;
+}
+
 static int add_up(struct summary *summary)
 {
     const struct wp_log_filter *filter = summary->filter;
@@ -204,18 +224,16 @@ static int add_up(struct summary *summary)
     int rc = read_integer(summary, &newest);
     newest = store_id_ms(newest);
     int64_t now = wp_wall_ms(), late = now > newest ? now : newest + 1;
+    int64_t end = filter->end_ms != 0 && filter->end_ms < late ? filter->end_ms : late;
     if (rc == SQLITE_DONE)
         rc = store_span_find(summary->reader, filter, &summary->span);
     if (rc == SQLITE_OK)
         rc = choose_hours(summary, late, &from, &to);
     if (rc != SQLITE_DONE)
         return rc;
-    bool hourly = to > from;
-    store_tally_span(&summary->tally, filter->start_ms,
-                     filter->end_ms != 0 && filter->end_ms < late ? filter->end_ms : late,
-                     hourly ? HOUR_MS : 1);
-    if (!hourly)
-        return add_rows(summary, &summary->span);
+    if (to <= from)
+        return add_span(summary, end);
+    store_tally_span(&summary->tally, filter->start_ms, end, HOUR_MS);
     if (filter->start_ms < from)
         rc = add_rows_before(summary, from);
     if (rc == SQLITE_DONE)
@@ -226,10 +244,11 @@ static int add_up(struct summary *summary)
     return rc == SQLITE_DONE ? sample_ttft(summary) : rc;
 }
 
-enum wp_err wp_ledger_query_summary(struct wp_ledger *ledger, const struct wp_log_filter *filter,
+enum wp_err wp_ledger_query_summary(struct wp_ledger *ledger, const struct wp_log_filter *asked,
                                     struct wp_buf *out)
 {
-    struct summary summary = {.ledger = ledger, .filter = filter};
+    struct wp_log_filter filter;
+    struct summary summary = {.ledger = ledger, .filter = &filter};
     struct wp_json_writer w = wp_json_writer(out);
     size_t from = out->len;
     if (!store_tally_init(&summary.tally))
@@ -240,10 +259,16 @@ enum wp_err wp_ledger_query_summary(struct wp_ledger *ledger, const struct wp_lo
         return WP_ERR_INTERNAL;
     }
     summary.query = store_query_make();
-    int rc = add_up(&summary);
-    wp_json_open_object(&w, NULL);
-    store_tally_write(&summary.tally, &w);
-    wp_json_close(&w);
+    int rc = store_filter_narrow(summary.reader, asked, &filter);
+    if (rc == SQLITE_OK)
+        rc = add_up(&summary);
+    if (rc == SQLITE_DONE) {
+        wp_json_open_object(&w, NULL);
+        store_tally_write(&summary.tally, &w);
+        if (summary.searched_to_ms != 0)
+            wp_json_put_i64(&w, "searched_to_ms", summary.searched_to_ms);
+        wp_json_close(&w);
+    }
     store_query_free(&summary.query);
     store_tally_free(&summary.tally);
     return store_query_end(ledger, summary.reader, rc, "summary", out, from);

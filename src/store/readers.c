@@ -33,6 +33,18 @@ static void give_back(struct wp_ledger *ledger, struct store_reader *reader)
     pthread_mutex_unlock(&ledger->readers_lock);
 }
 
+static bool open_reader(struct wp_ledger *ledger, struct store_reader *reader)
+{
+    if (store_open_reader(ledger->path, &reader->db) != WP_OK)
+        return false;
+    if (store_search_register(reader->db, &reader->reached) == SQLITE_OK)
+        return true;
+    wp_log(WP_LOG_ERROR, "ledger", "a reader could not be opened: %s", sqlite3_errmsg(reader->db));
+    sqlite3_close_v2(reader->db);
+    reader->db = NULL;
+    return false;
+}
+
 struct store_reader *store_reader_acquire(struct wp_ledger *ledger)
 {
     struct store_reader *reader;
@@ -41,7 +53,7 @@ struct store_reader *store_reader_acquire(struct wp_ledger *ledger)
         pthread_cond_wait(&ledger->reader_free, &ledger->readers_lock);
     reader->busy = true;
     pthread_mutex_unlock(&ledger->readers_lock);
-    if (reader->db == NULL && store_open_reader(ledger->path, &reader->db) != WP_OK) {
+    if (reader->db == NULL && !open_reader(ledger, reader)) {
         give_back(ledger, reader);
         return NULL;
     }
@@ -58,6 +70,14 @@ void store_reader_arm(struct wp_ledger *ledger, struct store_reader *reader, uin
     if (timeout_ms > ledger->query_timeout_ms)
         timeout_ms = ledger->query_timeout_ms;
     reader->deadline_ns = wp_now_ns() + timeout_ms * (uint64_t)1000000;
+}
+
+void store_reader_arm_for(struct wp_ledger *ledger, struct store_reader *reader,
+                          const struct wp_log_filter *filter)
+{
+    store_reader_arm(ledger, reader,
+                     store_filter_scans(filter) ? ledger->search_timeout_ms
+                                                : ledger->query_timeout_ms);
 }
 
 static bool is_broken(int rc)
@@ -93,7 +113,8 @@ enum wp_err store_query_end(struct wp_ledger *ledger, struct store_reader *reade
                             const char *what, struct wp_buf *out, size_t from)
 {
     bool ok = (rc == SQLITE_OK || rc == SQLITE_DONE) && wp_buf_ok(out);
-    if (!ok && (rc & 0xff) == SQLITE_INTERRUPT)
+    bool late = !ok && (rc & 0xff) == SQLITE_INTERRUPT;
+    if (late)
         wp_log(WP_LOG_WARN, "ledger",
                "%s: the query took longer than %u ms and was stopped; narrow the time range", what,
                ledger->query_timeout_ms);
@@ -105,5 +126,5 @@ enum wp_err store_query_end(struct wp_ledger *ledger, struct store_reader *reade
         return WP_OK;
     if (out->len > from)
         out->len = from;
-    return WP_ERR_INTERNAL;
+    return late ? WP_ERR_SLOW_QUERY : WP_ERR_INTERNAL;
 }

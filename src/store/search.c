@@ -1,5 +1,6 @@
 // Substring search over several columns at once. One call per row instead of a LIKE per column:
-// that is most of what a search costs beside reading the rows.
+// that is most of what a search costs beside reading the rows. And how far a statement has come
+// that is stopped before it is through: what it found until then is an answer too.
 #include "store/private.h"
 
 static unsigned char other_case(unsigned char lower)
@@ -40,8 +41,20 @@ static void any_holds(sqlite3_context *context, int count, sqlite3_value **value
     sqlite3_result_int(context, found);
 }
 
-int store_search_register(sqlite3 *db)
+static void note_reached(sqlite3_context *context, int count, sqlite3_value **values)
 {
-    return sqlite3_create_function_v2(db, "any_holds", -1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL,
-                                      any_holds, NULL, NULL, NULL);
+    int64_t *reached = sqlite3_user_data(context);
+    (void)count;
+    *reached = sqlite3_value_int64(values[0]);
+    sqlite3_result_int(context, 1);
+}
+
+int store_search_register(sqlite3 *db, int64_t *reached)
+{
+    int rc = sqlite3_create_function_v2(db, "any_holds", -1, SQLITE_UTF8 | SQLITE_DETERMINISTIC,
+                                        NULL, any_holds, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_create_function_v2(db, "reached", 1, SQLITE_UTF8, reached, note_reached, NULL,
+                                        NULL, NULL);
+    return rc;
 }

@@ -164,24 +164,26 @@ static void put_jsonl(struct wp_buf *out, const struct wp_record *record)
     wp_buf_append_char(out, '\n');
 }
 
-enum wp_err wp_ledger_export(struct wp_ledger *ledger, const struct wp_log_filter *filter,
+enum wp_err wp_ledger_export(struct wp_ledger *ledger, const struct wp_log_filter *asked,
                              enum wp_export_format format, uint32_t rows,
                              struct wp_export_cursor *cursor, struct wp_buf *out)
 {
-    int rc;
     size_t from = out->len;
     uint32_t found = 0;
+    struct wp_log_filter filter;
     struct wp_record record;
     struct store_span span;
     struct store_reader *reader = store_reader_acquire(ledger);
     if (reader == NULL)
         return WP_ERR_INTERNAL;
-    struct store_walk walk = store_walk_make(reader, filter, false);
+    int rc = store_filter_narrow(reader, asked, &filter);
+    struct store_walk walk = store_walk_make(reader, &filter, false);
     store_query_text(&walk.query, "SELECT ");
     store_columns_append(&walk.query.sql, "");
-    rc = store_span_find(reader, filter, &span);
-    if (cursor->begun && cursor->id <= span.last)
-        span.last = cursor->id - 1;
+    if (rc == SQLITE_OK)
+        rc = store_span_find(reader, &filter, &span);
+    if (rc == SQLITE_OK && cursor->begun && cursor->before <= span.last)
+        span.last = cursor->before - 1;
     if (rc == SQLITE_OK)
         rc = store_walk_begin(&walk, &span);
     if (!cursor->begun && format == WP_EXPORT_CSV)
@@ -194,12 +196,16 @@ enum wp_err wp_ledger_export(struct wp_ledger *ledger, const struct wp_log_filte
             put_csv(out, &record);
         else
             put_jsonl(out, &record);
-        cursor->id = sqlite3_column_int64(walk.rows, 0);
+        cursor->before = sqlite3_column_int64(walk.rows, 0);
         found++;
     }
     store_walk_end(&walk);
     rc = rc == SQLITE_ROW ? SQLITE_OK : rc;
+    // Stopped for its time: the next slice goes on where this one came to, if it came anywhere.
+    bool late = store_reached_ms(reader, rc, false) != 0 && reader->reached < span.last;
+    if (late && (found == 0 || reader->reached < cursor->before))
+        cursor->before = reader->reached + 1;
     cursor->begun = true;
-    cursor->done = found < rows;
-    return store_query_end(ledger, reader, rc, "export", out, from);
+    cursor->done = found < rows && !late;
+    return store_query_end(ledger, reader, late ? SQLITE_OK : rc, "export", out, from);
 }

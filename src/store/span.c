@@ -22,23 +22,11 @@ static void narrow(struct store_span *span, int64_t first, int64_t last)
     span->last = last < span->last ? last : span->last;
 }
 
-static int read_query(sqlite3 *db, struct store_query *query, int64_t none, int64_t *out)
-{
-    int rc;
-    *out = none;
-    sqlite3_stmt *s = store_query_prepare(query, db, &rc);
-    if (s != NULL && (rc = sqlite3_step(s)) == SQLITE_ROW &&
-        sqlite3_column_type(s, 0) != SQLITE_NULL)
-        *out = sqlite3_column_int64(s, 0);
-    sqlite3_finalize(s);
-    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
-}
-
 int store_read_integer(sqlite3 *db, const char *sql, int64_t none, int64_t *out)
 {
     struct store_query query = store_query_make();
     store_query_text(&query, sql);
-    int rc = read_query(db, &query, none, out);
+    int rc = store_query_integer_of(&query, db, none, out);
     store_query_free(&query);
     return rc;
 }
@@ -75,7 +63,7 @@ static int is_within(sqlite3 *db, wp_view request_id, const struct store_span *s
     store_query_text(&query, "SELECT 1 FROM request");
     store_filter_append(&query, &(struct wp_log_filter){.request_id = request_id}, span);
     store_query_text(&query, " LIMIT 1");
-    int rc = read_query(db, &query, 0, found);
+    int rc = store_query_integer_of(&query, db, 0, found);
     store_query_free(&query);
     return rc;
 }
@@ -86,7 +74,7 @@ static int find_other(sqlite3 *db, const char *select, wp_view request_id, int64
     struct store_query query = store_query_make();
     store_query_text(&query, select);
     store_query_view(&query, request_id);
-    int rc = read_query(db, &query, none, out);
+    int rc = store_query_integer_of(&query, db, none, out);
     store_query_free(&query);
     return rc;
 }

@@ -71,6 +71,7 @@ int store_walk_begin(struct store_walk *walk, const struct store_span *span)
 {
     int64_t oldest_id, oldest_hour;
     walk->span = *span;
+    walk->reader->reached = STORE_NOWHERE;
     walk->exact = store_filter_is_hourly(walk->filter);
     int rc = prepare_rows(walk);
     if (rc != SQLITE_OK || !hours_help(walk)) {

@@ -116,6 +116,7 @@ export interface LogPage {
   page_size: number
   total_pages: number
   total_is_capped: boolean
+  searched_to_ms?: number // a search that was stopped: what starts from here on was looked at
 }
 
 export interface FacetValue {
@@ -154,6 +155,7 @@ export interface Summary {
   totals: Totals
   histogram: Bucket[]
   bucket_ms?: number // width of a bucket
+  searched_to_ms?: number // as a page has it: the summary is of what was looked at
   since_ms?: number // the histogram begins here instead of where the filter does
   facets: Partial<Record<FacetName, FacetValue[]>>
 }

@@ -38,8 +38,8 @@ export type Sort = (typeof SORTS)[number]
 
 export interface Filter extends Record<TextField, string> {
   range: Range
-  start: number | null // epoch ms; with end it replaces the range
-  end: number | null
+  start: number | null // epoch ms, before the end; without an end there is no start
+  end: number | null // replaces the range; without a start all that is before it
   sort_by: Sort
   sort_order: 'asc' | 'desc'
 }
@@ -64,7 +64,7 @@ export function parseFilter(params: URLSearchParams): Filter {
   const sort = params.get('sort_by') as Sort | null
   const start = time(params, 'start')
   const end = time(params, 'end')
-  const custom = start !== null && end !== null && start < end
+  const custom = end !== null && (start === null || start < end)
   const filter: Filter = {
     range: range !== null && Object.hasOwn(RANGES, range) ? range : DEFAULT_RANGE,
     start: custom ? start : null,
@@ -86,8 +86,8 @@ export function parseFilter(params: URLSearchParams): Filter {
 // Only what differs from the default, so that addresses stay short.
 export function writeFilter(filter: Filter): URLSearchParams {
   const params = new URLSearchParams()
-  if (filter.start !== null && filter.end !== null) {
-    params.set('start', new Date(filter.start).toISOString())
+  if (filter.end !== null) {
+    if (filter.start !== null) params.set('start', new Date(filter.start).toISOString())
     params.set('end', new Date(filter.end).toISOString())
   } else if (filter.range !== DEFAULT_RANGE) {
     params.set('range', filter.range)
@@ -107,7 +107,7 @@ export function newestFirst(filter: Filter): boolean {
 }
 
 export function startOf(filter: Filter, now: number): number | null {
-  if (filter.start !== null) return filter.start
+  if (filter.end !== null) return filter.start
   const { ms } = RANGES[filter.range]
   return ms === Infinity ? null : now - ms
 }

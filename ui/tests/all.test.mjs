@@ -245,6 +245,27 @@ test('a ledger that cannot be read is said, not shown as empty', async (t) => {
   await page.getByText(/could not be read/).first().waitFor()
 })
 
+test('a search that the ledger stopped says how far it came, and goes on from there', async (t) => {
+  const { mock, page } = await open(t, { mock: { rows: 400 }, path: '/ui/?range=all' })
+  await rowsOf(page).first().waitFor()
+  const wanted = mock.state.rows[310].request_id
+  mock.state.searchMost = 150
+  await page.getByLabel('Search requests').fill(wanted)
+  await page.getByText('Nothing found yet').waitFor()
+  const note = page.locator('.searched-to')
+  assert.match(await note.innerText(), /Looked through requests back to .*\d\d:\d\d/)
+  await note.getByRole('button').click()
+  await page.waitForFunction(() => new URLSearchParams(window.location.search).has('end'))
+  await page.getByText('Nothing found yet').waitFor() // 300 looked at
+  await note.getByRole('button').click()
+  await page.locator(`[data-id="${wanted}"]`).waitFor()
+  assert.equal(await note.count(), 0, 'all of the rest was looked at')
+  assert.match(await page.getByLabel('Time').locator('option:checked').innerText(), /^Before /)
+  await page.getByRole('button', { name: 'Clear all' }).click()
+  await page.waitForFunction(() => window.location.search === '')
+  assert.deepEqual(page.problems, [])
+})
+
 test('100,000 rows scroll without filling the page', async (t) => {
   const { page } = await open(t, { mock: { rows: 100_000 } })
   await rowsOf(page).first().waitFor()

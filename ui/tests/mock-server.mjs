@@ -31,7 +31,22 @@ function filtered(rows, query) {
   })
 }
 
-function list(rows, query) {
+// As a ledger with more rows than a search has time for: it looks through the newest `most`.
+function lookedAt(rows, query, most) {
+  if (!query.get('search') || most === null) return {}
+  const unsearched = new URLSearchParams(query)
+  unsearched.delete('search')
+  const all = filtered(rows, unsearched)
+  return all.length > most ? { searched_to_ms: Date.parse(all[most - 1].startTime) } : {}
+}
+
+function list(rows, query, most) {
+  const stopped = lookedAt(rows, query, most)
+  if (stopped.searched_to_ms) {
+    const part = new URLSearchParams(query)
+    part.set('start_date', new Date(stopped.searched_to_ms).toISOString())
+    return { ...list(rows, part, null), total_is_capped: true, ...stopped }
+  }
   const page = Number(query.get('page') ?? 1)
   const size = Number(query.get('page_size') ?? 50)
   const all = filtered(rows, query)
@@ -118,7 +133,7 @@ function asset(request, response, path) {
 }
 
 export async function startMock({ port = 0, rows = 2000, now = Date.now(), identityRequired = true, middleware = null } = {}) {
-  const state = { rows: typeof rows === 'number' ? makeRows(rows, now) : rows, requests: [], failedSignIns: 0, ledger: { enabled: true, degraded: false, last_error: '', dropped: 0 }, fail: null, bodies: false, delayMs: 0 }
+  const state = { rows: typeof rows === 'number' ? makeRows(rows, now) : rows, requests: [], failedSignIns: 0, ledger: { enabled: true, degraded: false, last_error: '', dropped: 0 }, fail: null, bodies: false, delayMs: 0, searchMost: null }
   const watchers = new Set()
   const traffic = new Traffic(99)
   const send = (response, status, value) => response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' }).end(JSON.stringify(value))
@@ -170,7 +185,7 @@ export async function startMock({ port = 0, rows = 2000, now = Date.now(), ident
     if (!signedIn(request)) return refuse(response, 401, 'Invalid gateway key')
     if (state.fail) return refuse(response, state.fail, 'The ledger could not be read; see the log')
     if (state.delayMs) await new Promise((resolve) => setTimeout(resolve, state.delayMs))
-    if (path === '/spend/logs/ui') return send(response, 200, list(state.rows, url.searchParams))
+    if (path === '/spend/logs/ui') return send(response, 200, list(state.rows, url.searchParams, state.searchMost))
     if (path.startsWith('/spend/logs/ui/')) return log(response, decodeURIComponent(path.slice('/spend/logs/ui/'.length)))
     if (path === '/ui/api/summary') return send(response, 200, summary(state.rows, url.searchParams))
     if (path === '/ui/api/export') {

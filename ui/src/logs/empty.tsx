@@ -1,9 +1,10 @@
 // Nothing to show: the first start, a filter too narrow, or an error.
 import { isFiltered } from '../filter'
+import { clock, day, today } from '../format'
 import { CopyButton } from '../parts/copy'
 import { Icon } from '../parts/icons'
 import { session } from '../session'
-import { clearFilter, filter, refresh, rows, setRange } from './state'
+import { clearFilter, filter, refresh, rows, searchOn, setRange } from './state'
 
 export function ConnectSnippet() {
   const key = session.value?.identity_required ? 'sk-…' : 'anything'
@@ -45,7 +46,32 @@ function FirstRun() {
   )
 }
 
+// How far a search came that the ledger stopped, and the way on.
+export function SearchedTo() {
+  void rows.version.value
+  const reached = rows.searchedTo
+  if (reached === null) return null
+  const upwards = filter.value.sort_by === 'startTime' && filter.value.sort_order === 'asc'
+  return (
+    <p class="searched-to" role="status">
+      Looked through requests {upwards ? 'up to' : 'back to'} {today(reached) ? '' : `${day(reached)} `}
+      {clock(reached, false)}
+      <button type="button" class="linkish" onClick={() => searchOn(reached)}>
+        {upwards ? 'Search newer requests' : 'Search older requests'}
+      </button>
+    </p>
+  )
+}
+
 function NoMatch() {
+  const stopped = rows.searchedTo !== null
+  if (stopped)
+    return (
+      <div class="empty">
+        <h2>Nothing found yet</h2>
+        <p class="muted">There are more requests than one search looks through.</p>
+      </div>
+    )
   return (
     <div class="empty">
       <h2>No request matches</h2>
@@ -76,5 +102,5 @@ export function Empty() {
       </div>
     )
   if (rows.loading.value || rows.length > 0) return null
-  return isFiltered(filter.value) || filter.value.start !== null ? <NoMatch /> : <FirstRun />
+  return isFiltered(filter.value) || filter.value.end !== null ? <NoMatch /> : <FirstRun />
 }

@@ -149,7 +149,7 @@ export function Histogram() {
   const chart = useRef<uPlot | null>(null)
   const answer = summary.value
   const now = Date.now()
-  const start = answer?.since_ms ?? startOf(filter.value, now)
+  const start = answer?.since_ms ?? answer?.searched_to_ms ?? startOf(filter.value, now)
   const series = seriesOf(answer?.histogram ?? [], start, filter.value.end ?? now, answer?.bucket_ms)
   const shown = useRef(series)
   shown.current = series
@@ -186,7 +186,7 @@ export function Histogram() {
   return (
     <div class="histogram" role="img" aria-label={describe(answer)}>
       <div ref={box} class="histogram-box" aria-hidden="true" />
-      {answer?.since_ms !== undefined && (
+      {answer?.since_ms !== undefined && answer.searched_to_ms === undefined && (
         <p class="histogram-since" title="Drawn from the first request on">
           none before {today(answer.since_ms) ? '' : `${day(answer.since_ms)} `}
           {clock(answer.since_ms, false)}

@@ -1,7 +1,7 @@
 // The rows behind the table: pages of the ledger, fetched as they come into view, and above them
 // the rows that have arrived since. Never more than a bounded number of pages is held.
 import { signal } from '@preact/signals'
-import { api, ApiError, type Row } from '../api'
+import { api, ApiError, type LogPage, type Row } from '../api'
 import { apiQuery, newestFirst, openEnded, type Filter } from '../filter'
 import { toMs } from '../format'
 
@@ -16,6 +16,7 @@ export class Rows {
   readonly pending = signal(0) // rows that wait while the view is held still
   total = 0
   capped = false
+  searchedTo: number | null = null // the ledger stopped a search here
 
   private filter: Filter | null = null
   private now = 0
@@ -64,6 +65,8 @@ export class Rows {
       this.fresh = []
       this.total = answer.total
       this.capped = answer.total_is_capped
+      this.searchedTo = null
+      this.reach(0, answer)
       // Later pages are asked for up to here: rows that arrive meanwhile must not shift them.
       const first = toMs(answer.data[0]?.startTime)
       if (newestFirst(filter) && openEnded(filter) && Number.isFinite(first)) this.newest = first + 1
@@ -150,20 +153,25 @@ export class Rows {
       const answer = await api.logs(this.query(page), signal)
       if (signal.aborted) return
       this.pages.set(page, answer.data)
-      // The ledger stops counting at its cap, but not answering.
-      const reached = page * PAGE_SIZE + answer.data.length
-      if (this.capped && answer.data.length === PAGE_SIZE && reached + PAGE_SIZE > this.total)
-        this.total = reached + PAGE_SIZE
-      else if (answer.data.length < PAGE_SIZE && page * PAGE_SIZE < this.total) {
-        this.total = reached
-        this.capped = false
-      }
+      this.reach(page, answer)
       this.error.value = ''
       this.version.value++
     } catch (error) {
       if (!signal.aborted) this.error.value = error instanceof ApiError ? error.message : String(error)
     } finally {
       if (!signal.aborted) this.wanted.delete(page)
+    }
+  }
+
+  // The ledger stops counting at its cap, but not answering.
+  private reach(page: number, answer: LogPage): void {
+    const reached = page * PAGE_SIZE + answer.data.length
+    if (answer.data.length === PAGE_SIZE) {
+      if (this.capped && reached + PAGE_SIZE > this.total) this.total = reached + PAGE_SIZE
+    } else if (page * PAGE_SIZE < this.total || page === 0) {
+      this.total = reached
+      this.searchedTo = answer.searched_to_ms ?? null
+      this.capped = this.searchedTo !== null
     }
   }
 

@@ -8,6 +8,7 @@ import {
   openEnded,
   parseFilter,
   RANGES,
+  startOf,
   writeFilter,
   type Filter,
   type Sort,
@@ -54,8 +55,16 @@ export function setRange(range: keyof typeof RANGES): void {
   showFilter({ ...filter.value, range, start: null, end: null })
 }
 
-export function setWindow(start: number, end: number): void {
-  showFilter({ ...filter.value, start: Math.floor(start), end: Math.ceil(end) })
+// Without a start: all that is before the end.
+export function setWindow(start: number | null, end: number): void {
+  showFilter({ ...filter.value, start: start === null ? null : Math.floor(start), end: Math.ceil(end) })
+}
+
+// Goes on with a search that was stopped, from where it had come to.
+export function searchOn(reached: number): void {
+  const { sort_by, sort_order, end } = filter.value
+  if (sort_by === 'startTime' && sort_order === 'asc') setWindow(reached, end ?? loadedAt.value)
+  else setWindow(startOf(filter.value, loadedAt.value), reached)
 }
 
 export function clearFilter(): void {

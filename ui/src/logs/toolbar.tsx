@@ -110,7 +110,7 @@ function CustomTime({ onDone }: { onDone: () => void }) {
 export function TimeSelect() {
   const [custom, setCustom] = useState(false)
   const { range, start, end } = filter.value
-  const fixed = start !== null && end !== null
+  const fixed = end !== null
   return (
     <>
       <label class="select">
@@ -126,7 +126,7 @@ export function TimeSelect() {
         >
           {fixed && (
             <option value="custom">
-              {day(start)} {clock(start, false)} – {day(start) === day(end) ? '' : `${day(end)} `}
+              {start === null ? `Before ${day(end)} ` : `${day(start)} ${clock(start, false)} – ${day(start) === day(end) ? '' : `${day(end)} `}`}
               {clock(end, false)}
             </option>
           )}
@@ -145,7 +145,7 @@ export function TimeSelect() {
 
 export function Chosen() {
   const current = filter.value
-  if (!isFiltered(current) && current.start === null) return null
+  if (!isFiltered(current) && current.end === null) return null
   const fields = TEXT_FIELDS.filter((field) => current[field] !== '' && field !== 'search')
   return (
     <ul class="chosen" aria-label="Filters">

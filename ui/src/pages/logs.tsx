@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks'
 import { narrow } from '../parts/media'
 import { count } from '../format'
 import { OpenDrawer } from '../logs/drawer'
-import { Empty } from '../logs/empty'
+import { Empty, SearchedTo } from '../logs/empty'
 import { Export } from '../logs/export'
 import { Facets } from '../logs/facets'
 import { Histogram } from '../logs/histogram'
@@ -58,6 +58,7 @@ function Main() {
           {rows.error.value}
         </p>
       )}
+      <SearchedTo />
       <div class="table-box">
         <NewRows />
         {empty ? <Empty /> : <Table />}
