@@ -46,10 +46,10 @@ struct wp_arena {
 // and joins blocks of this size at a price. Not where tools watch every allocation.
 #if defined(__SANITIZE_ADDRESS__) || defined(WP_ALLOC_FAULTS)
 static const uint32_t spare_max = 0;
-static const size_t large_max = 0;
+static const size_t large_most = 0;
 #else
 static const uint32_t spare_max = 64; // of each size: at most 8 MiB per thread, less after a trim
-static const size_t large_max = 8 * 1024 * 1024; // bytes of large chunks together
+static const size_t large_most = 64 * 1024 * 1024; // of all threads, less after a trim
 #endif
 enum {
     SIZES = 7, // SMALLEST << 0 … 6
@@ -76,6 +76,7 @@ static _Thread_local bool thread_known;
 static pthread_mutex_t threads_lock = PTHREAD_MUTEX_INITIALIZER; // guards what follows
 static struct spares *threads;
 static int64_t live_of_ended;
+static _Atomic size_t large_of_all; // bytes of large spare chunks
 
 // With one writer this needs no locked instruction.
 static void count(_Atomic int64_t *of, int64_t bytes)
@@ -107,6 +108,7 @@ static void leave(void *arg)
         of->large = chunk->next;
         wp_free(chunk);
     }
+    atomic_fetch_sub(&large_of_all, of->large_bytes);
     of->large_bytes = of->large_least = 0;
     atomic_store(&of->live, 0);
     atomic_store(&of->idle, 0);
@@ -159,6 +161,7 @@ static struct chunk *take_large(size_t size)
         return NULL;
     struct chunk *chunk = *best;
     *best = chunk->next;
+    atomic_fetch_sub(&large_of_all, chunk->size);
     spares.large_bytes -= chunk->size;
     if (spares.large_bytes < spares.large_least)
         spares.large_least = spares.large_bytes;
@@ -211,8 +214,11 @@ static bool keep_regular(struct chunk *chunk, size_t index)
 
 static bool keep_large(struct chunk *chunk)
 {
-    if (chunk->size > large_max - spares.large_bytes)
+    size_t before = atomic_fetch_add(&large_of_all, chunk->size);
+    if (before > large_most || chunk->size > large_most - before) {
+        atomic_fetch_sub(&large_of_all, chunk->size);
         return false;
+    }
     chunk->next = spares.large;
     spares.large = chunk;
     spares.large_bytes += chunk->size;
@@ -249,6 +255,7 @@ static size_t trim_large(void)
             wp_free(chunk);
         }
     }
+    atomic_fetch_sub(&large_of_all, freed);
     spares.large_bytes -= freed;
     spares.large_least = spares.large_bytes;
     return freed;

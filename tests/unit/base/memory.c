@@ -157,8 +157,8 @@ static void arena_keeps_large_chunks_for_a_while(void **state)
     assert_int_equal(idle_bytes(), kept);
     touch_large(5 * MB); // for which the first is too small
     assert_true(idle_bytes() >= 7 * MB && idle_bytes() < 9 * MB);
-    touch_large(3 * MB); // in the one of 5
-    touch_large(20 * MB);
+    touch_large(3 * MB);  // in the one of 5
+    touch_large(70 * MB); // more than is kept
     assert_true(idle_bytes() < 9 * MB);
     wp_arena_trim();
     assert_true(idle_bytes() >= 7 * MB); // all were in use since the last trim
