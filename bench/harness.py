@@ -83,6 +83,12 @@ def memory_kib(pid, field="VmRSS"):
     return total
 
 
+def reset_peak(pid):
+    """VmHWM counts from here on."""
+    for p in family(pid):
+        pathlib.Path(f"/proc/{p}/clear_refs").write_text("5")
+
+
 def place(pid, cpu):
     """All threads of a process and its descendants onto one processor."""
     for p in family(pid):
@@ -125,6 +131,17 @@ def make_body(size, stream):
         body["messages"].append({"role": "user", "content": [{**text("And now the last step."), **mark}]})
     if stream:
         body["stream"] = True
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def make_blocks(size, blocks):
+    """A request of about `size` bytes with that many blocks of equal length, one in each message."""
+    def message(i, words):
+        return {"role": ("user", "assistant")[i % 2], "content": [{"type": "text", "text": words}]}
+    empty = len(json.dumps(message(0, ""), separators=(",", ":"))) + 3
+    words = "x" * max(1, size // blocks - empty)
+    body = {"model": "bench-model", "max_tokens": 1024, "messages": [message(i, words) for i in range(blocks)]}
+    body["messages"][-1]["content"][0]["cache_control"] = {"type": "ephemeral"}
     return json.dumps(body, separators=(",", ":")).encode()
 
 
@@ -174,10 +191,10 @@ class Field:
         self.servers.append(server)
         return server
 
-    def body(self, size, stream):
-        path = self.work / f"body-{size}-{int(stream)}.json"
+    def body(self, size, stream, blocks=0):
+        path = self.work / f"body-{size}-{int(stream)}-{blocks}.json"
         if path not in self.bodies:
-            path.write_bytes(make_body(size, stream))
+            path.write_bytes(make_blocks(size, blocks) if blocks else make_body(size, stream))
             self.bodies[path] = True
         return path
 
@@ -198,7 +215,8 @@ class Field:
         return self.start("direct", command, port)
 
     def nginx(self, upstream, tls=False, path="/v1/messages", buffered=False):
-        port, work = free_port(), self.work / f"nginx-{len(self.servers)}"
+        port = free_port()
+        work = self.work / f"nginx-{port}"
         work.mkdir()
         secure = "proxy_ssl_protocols TLSv1.3; proxy_ssl_session_reuse on;" if tls else ""
         (work / "nginx.conf").write_text(f"""worker_processes 1; daemon off; pid {work}/nginx.pid;

@@ -36,22 +36,20 @@ static int exists(struct store_reader *reader, const struct wp_log_filter *filte
 int store_filter_narrow(struct store_reader *reader, const struct wp_log_filter *filter,
                         struct wp_log_filter *out)
 {
+    const struct wp_log_filter whole[] = {{.request_id = filter->search},
+                                          {.session_id = filter->search}};
     bool found = false;
+    int rc = SQLITE_OK;
     *out = *filter;
     if (!store_filter_scans(filter) || !is_uuid(filter->search))
         return SQLITE_OK;
-    struct wp_log_filter of_request = {.request_id = filter->search};
-    struct wp_log_filter of_session = {.session_id = filter->search};
-    int rc = exists(reader, &of_request, &found);
-    if (rc != SQLITE_OK || found) {
-        out->request_id = found ? filter->search : out->request_id;
-        out->search = found ? (wp_view){NULL, 0} : out->search;
-        return rc;
-    }
-    rc = exists(reader, &of_session, &found);
-    if (found) {
-        out->session_id = filter->search;
+    for (size_t i = 0; i < WP_COUNT_OF(whole) && !found && rc == SQLITE_OK; i++) {
+        rc = exists(reader, &whole[i], &found);
+        if (!found)
+            continue;
         out->search = (wp_view){NULL, 0};
+        out->request_id = whole[i].request_id;
+        out->session_id = whole[i].session_id;
     }
     return rc;
 }
