@@ -191,6 +191,10 @@ class Field:
         self.servers.append(server)
         return server
 
+    def end(self, server):
+        server.stop()
+        self.servers.remove(server)
+
     def body(self, size, stream, blocks=0):
         path = self.work / f"body-{size}-{int(stream)}-{blocks}.json"
         if path not in self.bodies:
@@ -233,7 +237,8 @@ http {{ access_log off; client_body_buffer_size 4m; client_max_body_size 64m;
                                     work / "nginx.conf", "-p", work], port, path)
 
     def haproxy(self, upstream, tls=False, path="/v1/messages"):
-        port, config = free_port(), self.work / f"haproxy-{len(self.servers)}.cfg"
+        port = free_port()
+        config = self.work / f"haproxy-{port}.cfg"
         secure = "ssl verify none" if tls else ""
         config.write_text(f"""global
   nbthread 1
@@ -256,7 +261,8 @@ backend b
 
     def warmpath(self, upstream, tls=False, bedrock=False, workers=1, wait=True, under=()):
         """`under`: a command that runs it, such as a profiler's."""
-        port, name = free_port(), f"warmpath-{len(self.servers)}"
+        port = free_port()
+        name = f"warmpath-{port}"
         url = f"http{'s' if tls else ''}://127.0.0.1:{upstream.port}"
         deployments = ""
         for i in range(2):

@@ -49,11 +49,11 @@ static enum wp_err send_head(struct wp_front *front, enum wp_export_format forma
 // A file that ends early must not look whole: the connection is dropped instead.
 static void give_up(struct wp_front *front)
 {
+    const struct job *job = front->data;
     if (wp_response_started(front->request))
         wp_response_abort(front->request);
     else
-        wp_front_error(front, WP_ERR_INTERNAL, WP_VIEW("The ledger could not be read; see the log"),
-                       -1);
+        wp_admin_query_refuse(front, job->base.err != WP_OK ? job->base.err : WP_ERR_INTERNAL);
 }
 
 static void sent(void *arg)

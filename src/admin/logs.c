@@ -40,11 +40,8 @@ static void finish(void *arg)
     wp_view answer = wp_buf_view(&job->base.out);
     if (front != NULL) {
         front->data = NULL;
-        if (job->base.err == WP_ERR_SLOW_QUERY)
-            wp_front_error(front, job->base.err, (wp_view){NULL, 0}, -1);
-        else if (job->base.err != WP_OK)
-            wp_front_error(front, job->base.err,
-                           WP_VIEW("The ledger could not be read; see the log"), -1);
+        if (job->base.err != WP_OK)
+            wp_admin_query_refuse(front, job->base.err);
         else if (job->query == QUERY_LOG && wp_view_is(answer, "null"))
             wp_front_error(front, WP_ERR_NOT_FOUND, WP_VIEW("There is no such request"), -1);
         else

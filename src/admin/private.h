@@ -34,6 +34,8 @@ struct wp_admin_query {
 // NULL: answered (no ledger, a filter that is wrong, memory short).
 void *wp_admin_query_begin(struct wp_front *front, size_t size, size_t out_max) WP_WARN_UNUSED;
 void wp_admin_query_free(struct wp_admin_query *query);
+// Answers for a query that ended with this error.
+void wp_admin_query_refuse(struct wp_front *front, enum wp_err err);
 
 struct wp_admin {
     uint32_t magic;

@@ -36,3 +36,11 @@ void wp_admin_query_free(struct wp_admin_query *query)
     query->magic = 0;
     wp_free(query);
 }
+
+void wp_admin_query_refuse(struct wp_front *front, enum wp_err err)
+{
+    wp_view own = {NULL, 0}; // the error's sentence
+    wp_front_error(
+        front, err,
+        err == WP_ERR_SLOW_QUERY ? own : WP_VIEW("The ledger could not be read; see the log"), -1);
+}

@@ -224,6 +224,9 @@ bool store_span_knows(const struct wp_record *record);
 // error.
 int store_span_find(struct store_reader *reader, const struct wp_log_filter *filter,
                     struct store_span *out);
+// Whether there is a row of the filter in the span. SQLITE_OK or an error.
+int store_span_holds(sqlite3 *db, const struct wp_log_filter *filter, const struct store_span *span,
+                     bool *found);
 // The integer of a statement without values, as store_query_integer_of.
 int store_read_integer(sqlite3 *db, const char *sql, int64_t none, int64_t *out);
 

@@ -16,23 +16,6 @@ static bool is_uuid(wp_view text)
     return true;
 }
 
-// Whether there is such a row at any time: the filter's times are applied to what comes of it.
-static int exists(struct store_reader *reader, const struct wp_log_filter *filter, bool *found)
-{
-    struct store_span span;
-    int64_t one = 0;
-    int rc = store_span_find(reader, filter, &span);
-    struct store_query query = store_query_make();
-    store_query_text(&query, "SELECT 1 FROM request");
-    store_filter_append(&query, filter, &span);
-    store_query_text(&query, " LIMIT 1");
-    if (rc == SQLITE_OK)
-        rc = store_query_integer_of(&query, reader->db, 0, &one);
-    store_query_free(&query);
-    *found = one != 0;
-    return rc;
-}
-
 int store_filter_narrow(struct store_reader *reader, const struct wp_log_filter *filter,
                         struct wp_log_filter *out)
 {
@@ -44,7 +27,10 @@ int store_filter_narrow(struct store_reader *reader, const struct wp_log_filter 
     if (!store_filter_scans(filter) || !is_uuid(filter->search))
         return SQLITE_OK;
     for (size_t i = 0; i < WP_COUNT_OF(whole) && !found && rc == SQLITE_OK; i++) {
-        rc = exists(reader, &whole[i], &found);
+        struct store_span span; // of any time: the filter's own are applied to what comes of it
+        rc = store_span_find(reader, &whole[i], &span);
+        if (rc == SQLITE_OK)
+            rc = store_span_holds(reader->db, &whole[i], &span, &found);
         if (!found)
             continue;
         out->search = (wp_view){NULL, 0};

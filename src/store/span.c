@@ -57,14 +57,17 @@ bool store_span_knows(const struct wp_record *record)
     return record->start_ms >= drawn_ms - UUID_FAR_MS && record->start_ms <= drawn_ms + UUID_FAR_MS;
 }
 
-static int is_within(sqlite3 *db, wp_view request_id, const struct store_span *span, int64_t *found)
+int store_span_holds(sqlite3 *db, const struct wp_log_filter *filter, const struct store_span *span,
+                     bool *found)
 {
+    int64_t one = 0;
     struct store_query query = store_query_make();
     store_query_text(&query, "SELECT 1 FROM request");
-    store_filter_append(&query, &(struct wp_log_filter){.request_id = request_id}, span);
+    store_filter_append(&query, filter, span);
     store_query_text(&query, " LIMIT 1");
-    int rc = store_query_integer_of(&query, db, 0, found);
+    int rc = store_query_integer_of(&query, db, 0, &one);
     store_query_free(&query);
+    *found = one != 0;
     return rc;
 }
 
@@ -84,17 +87,19 @@ static int find_other(sqlite3 *db, const char *select, wp_view request_id, int64
 static int narrow_by_request(sqlite3 *db, wp_view request_id, struct store_span *span)
 {
     static const int64_t distances_ms[] = {UUID_NEAR_MS, UUID_FAR_MS};
-    int64_t drawn_ms = uuid_ms(request_id), found = 0, first = INT64_MAX, last = INT64_MIN;
+    const struct wp_log_filter filter = {.request_id = request_id};
+    int64_t drawn_ms = uuid_ms(request_id), first = INT64_MAX, last = INT64_MIN;
+    bool found = false;
     int rc = SQLITE_OK;
-    for (size_t i = 0; i < WP_COUNT_OF(distances_ms) && found == 0 && rc == SQLITE_OK; i++) {
+    for (size_t i = 0; i < WP_COUNT_OF(distances_ms) && !found && rc == SQLITE_OK; i++) {
         first = first_id(drawn_ms - distances_ms[i]);
         last = last_id(drawn_ms + distances_ms[i] + 1);
-        rc = is_within(db, request_id, &(struct store_span){first, last}, &found);
+        rc = store_span_holds(db, &filter, &(struct store_span){first, last}, &found);
     }
-    if (rc == SQLITE_OK && found == 0)
+    if (rc == SQLITE_OK && !found)
         rc = find_other(db, "SELECT min(id) FROM request_other_id WHERE request_id = ", request_id,
                         INT64_MAX, &first);
-    if (rc == SQLITE_OK && found == 0)
+    if (rc == SQLITE_OK && !found)
         rc = find_other(db, "SELECT max(id) FROM request_other_id WHERE request_id = ", request_id,
                         INT64_MIN, &last);
     if (rc == SQLITE_OK)

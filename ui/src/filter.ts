@@ -106,6 +106,10 @@ export function newestFirst(filter: Filter): boolean {
   return filter.sort_by === 'startTime' && filter.sort_order === 'desc'
 }
 
+export function oldestFirst(filter: Filter): boolean {
+  return filter.sort_by === 'startTime' && filter.sort_order === 'asc'
+}
+
 export function startOf(filter: Filter, now: number): number | null {
   if (filter.end !== null) return filter.start
   const { ms } = RANGES[filter.range]

@@ -1,5 +1,5 @@
 // Nothing to show: the first start, a filter too narrow, or an error.
-import { isFiltered } from '../filter'
+import { isFiltered, oldestFirst } from '../filter'
 import { clock, day, today } from '../format'
 import { CopyButton } from '../parts/copy'
 import { Icon } from '../parts/icons'
@@ -51,7 +51,7 @@ export function SearchedTo() {
   void rows.version.value
   const reached = rows.searchedTo
   if (reached === null) return null
-  const upwards = filter.value.sort_by === 'startTime' && filter.value.sort_order === 'asc'
+  const upwards = oldestFirst(filter.value)
   return (
     <p class="searched-to" role="status">
       Looked through requests {upwards ? 'up to' : 'back to'} {today(reached) ? '' : `${day(reached)} `}
@@ -64,8 +64,7 @@ export function SearchedTo() {
 }
 
 function NoMatch() {
-  const stopped = rows.searchedTo !== null
-  if (stopped)
+  if (rows.searchedTo !== null)
     return (
       <div class="empty">
         <h2>Nothing found yet</h2>

@@ -5,6 +5,7 @@ import {
   apiQuery,
   matches,
   newestFirst,
+  oldestFirst,
   openEnded,
   parseFilter,
   RANGES,
@@ -62,8 +63,7 @@ export function setWindow(start: number | null, end: number): void {
 
 // Goes on with a search that was stopped, from where it had come to.
 export function searchOn(reached: number): void {
-  const { sort_by, sort_order, end } = filter.value
-  if (sort_by === 'startTime' && sort_order === 'asc') setWindow(reached, end ?? loadedAt.value)
+  if (oldestFirst(filter.value)) setWindow(reached, filter.value.end ?? loadedAt.value)
   else setWindow(startOf(filter.value, loadedAt.value), reached)
 }
 
